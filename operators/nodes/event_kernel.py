@@ -49,12 +49,12 @@ def cumsum_floats(
         if begins_anew(words, o, reset, places[at.FIRST, i]):
             near.clear(words, o + SUM, far, near.SUM_NEAR)
         words[o + TAKEN] = n + 1
+        if n & SETTLE == SETTLE:
+            near.settle(words, o + SUM, far)
         status[out, i] = status[x, i]
         if status[x, i] == OK:
             near.add(words, o + SUM, far, float_words[x, i], 1)
             near.count_one(words, o + SUM)
-            if n & SETTLE == SETTLE:
-                near.settle(words, o + SUM, far)
             floats[out, i] = near.nearest(words, o + SUM, far)
             if not abs(floats[out, i]) <= FLOAT_MAX:
                 status[out, i] = DOMAIN

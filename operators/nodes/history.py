@@ -99,7 +99,12 @@ class History:
     @property
     def hints(self) -> Grid:
         """What to ask for before it is read; nothing where all states are near in any case."""
-        return self._hints if self.memory.words.size > NEAR_WORDS else self._hints[:0]
+        return self._hints if self._are_far else self._hints[:0]
+
+    @property
+    def _are_far(self) -> bool:
+        """Whether states are more than a core's own cache holds."""
+        return self.memory.words.size > NEAR_WORDS
 
     @property
     def keeps(self) -> bool:
@@ -110,7 +115,7 @@ class History:
         """Take up the rows of a batch: `rows` from `lower` on."""
         if len(self._groups) > self.memory.rings.shape[0]:
             self._grow(len(self._groups))
-        self.coming.take(keys, lower, rows, len(self._groups))
+        self.coming.take(keys, lower, rows, len(self._groups), are_far=self._are_far)
         self._make_room(rows)
 
     def _make_room(self, rows: int, *, anew: bool = False) -> None:

@@ -3,6 +3,7 @@
 The functions are those of the table, their settings drawn from what the table says of them.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from operators.nodes import history
 from tests.oracles.features.table import ORACLES
 from tests.property.history_cases import (
     LOOKING_BACK,
@@ -32,6 +34,14 @@ EXAMPLES: Final[dict[str, Any]] = {
 }
 CUTS: Final = st.lists(st.integers(0, ROWS_MOST), max_size=6)
 ORDERS: Final = st.permutations(range(len(SYMBOLS)))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _rows_run_symbol_by_symbol() -> Iterator[None]:
+    """As with many symbols: parts of a stream that are short run in the order of their rows all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "NEAR_WORDS", 0)
+        yield
 
 
 def assert_same(case: Case, values: list[Any], wanted: list[Any], ulps: int = 0) -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from operators.formula.features import read_features, root_source
-from operators.nodes import coming
+from operators.nodes import coming, history
 from operators.nodes.evaluate_kernel import BATCH
 from operators.nodes.formula import FormulaNode
 from operators.rows.groups import Groups
@@ -23,6 +23,12 @@ FORMULAS: Final = {
     "side": "sign(x - 0.5)",
     "last": "lag(x)",
     "inverse": "1 / n",
+    "highest": "rolling_max(x, rows=4)",
+    "middle": "rolling_median(n, rows=6)",
+    "weighted": "vwap(x, x)",
+    "average": "ewma(x, span=5)",
+    "together": "rolling_corr(x, n, rows=6)",
+    "turnover": "cumsum(x)",
 }
 NEVER: Final = 2**40
 
@@ -67,6 +73,7 @@ def taken(batch: pa.RecordBatch, keys: RowKeys, symbols: int) -> dict[str, Any]:
 def test_rows_that_run_symbol_by_symbol_are_those_that_run_in_their_order(
     rows: int, symbols: int, nulls: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(history, "NEAR_WORDS", 0)
     batch, keys = market(rows, symbols, nulls=nulls)
     by_symbol = taken(batch, keys, symbols)
     assert by_symbol.pop("ordered")
@@ -77,5 +84,12 @@ def test_rows_that_run_symbol_by_symbol_are_those_that_run_in_their_order(
 
 
 def test_a_batch_with_less_than_two_rows_of_a_symbol_runs_in_its_order() -> None:
-    batch, keys = market(99, 50, nulls=False)
-    assert not taken(batch, keys, 50)["ordered"]
+    batch, keys = market(999, 500, nulls=False)
+    assert not taken(batch, keys, 500)["ordered"]
+    batch, keys = market(1_000, 500, nulls=False)
+    assert taken(batch, keys, 500)["ordered"]
+
+
+def test_symbols_whose_states_a_cache_holds_run_in_the_order_of_rows() -> None:
+    batch, keys = market(1_000, 2, nulls=False)
+    assert not taken(batch, keys, 2)["ordered"]
