@@ -42,7 +42,18 @@ def start(folder: Path) -> str:
 
 
 def signal_broker(folder: Path, number: signal.Signals) -> None:
-    os.kill(int((folder / "broker.pid").read_text()), number)
+    process = int((folder / "broker.pid").read_text())
+    os.kill(process, number)
+    if (
+        number is signal.SIGSTOP
+    ):  # the others go on until one of its threads has had its turn on a busy machine
+        until(lambda: set(thread_states(process)) == {"T"}, "the broker stands still")
+
+
+def thread_states(process: int) -> list[str]:
+    """The letter of Linux for what each thread of a process does."""
+    threads = Path(f"/proc/{process}/task").glob("*/stat")
+    return [thread.read_text().rpartition(")")[2].split()[0] for thread in threads]
 
 
 def write_until_refused(producer: Producer, topic: str) -> None:
