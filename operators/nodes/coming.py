@@ -25,12 +25,12 @@ class Coming:
         self._behind = np.zeros(1, np.int64)  # of each symbol's rows, the place behind those so far
         order_by_symbol(self._batch, self.rows, self._behind, 0)  # no row has to wait for its kernel
 
-    def take(self, keys: RowKeys, lower: int, rows: int, groups: int, *, are_far: bool) -> None:
+    def take(self, keys: RowKeys, lower: int, rows: int, groups: int, *, exceed_cache: bool) -> None:
         """Take up `rows` of a batch from `lower` on; so many `groups` have been numbered.
 
-        `are_far` says that their states are more than a core's cache holds: an order gains nothing otherwise.
+        `exceed_cache` says that their states are more than a core's cache holds: else an order gains nothing.
         """
-        self.is_ordered = are_far and rows >= ROWS_OF_SYMBOL * groups
+        self.is_ordered = exceed_cache and rows >= ROWS_OF_SYMBOL * groups
         taken = self._batch if self.is_ordered else self.rows
         for row, values in ((at.GROUP, keys.group), (at.TIME_NS, keys.time_ns), (at.SESSION, keys.session)):
             taken[row, :rows] = values[lower : lower + rows]

@@ -7,6 +7,7 @@ from typing import Final
 
 from numba import njit
 
+from operators.formula.history import NEAR_WORDS
 from operators.nodes import near_kernel as near
 from operators.nodes import places as at
 from operators.nodes.recursion_kernel import TAKEN, begins_anew
@@ -47,7 +48,7 @@ def cumsum_floats(
             continue
         o, far, n = base + g * stride, line[at.FAR] + g * stride, places[at.ORDINAL, i]
         if begins_anew(words, o, reset, places[at.FIRST, i]):
-            near.clear(words, o + SUM, far, near.SUM_NEAR)
+            near.clear(words, o + SUM, far, NEAR_WORDS)
         words[o + TAKEN] = n + 1
         if n & SETTLE == SETTLE:
             near.settle(words, o + SUM, far)

@@ -31,7 +31,7 @@ from operators.sealed import Entries, RowKeys, Snapshot
 from schemas.batch import Int64s
 
 GROUPS_MIN: Final = 16
-NEAR_WORDS: Final = 1 << 15  # of states that stay in a core's own cache
+CACHE_WORDS: Final = 1 << 15  # of states that stay in a core's own cache
 POOL_FULL: Final = 2**62  # rows that no pool has
 BLOCK: Final = 256  # rows of a symbol that are written down together
 STATE: Final = b"s"
@@ -98,13 +98,13 @@ class History:
 
     @property
     def hints(self) -> Grid:
-        """What to ask for before it is read; nothing where all states are near in any case."""
-        return self._hints if self._are_far else self._hints[:0]
+        """What to ask for before it is read; nothing where all states are near the core in any case."""
+        return self._hints if self._exceed_cache else self._hints[:0]
 
     @property
-    def _are_far(self) -> bool:
+    def _exceed_cache(self) -> bool:
         """Whether states are more than a core's own cache holds."""
-        return self.memory.words.size > NEAR_WORDS
+        return self.memory.words.size > CACHE_WORDS
 
     @property
     def keeps(self) -> bool:
@@ -115,7 +115,7 @@ class History:
         """Take up the rows of a batch: `rows` from `lower` on."""
         if len(self._groups) > self.memory.rings.shape[0]:
             self._grow(len(self._groups))
-        self.coming.take(keys, lower, rows, len(self._groups), are_far=self._are_far)
+        self.coming.take(keys, lower, rows, len(self._groups), exceed_cache=self._exceed_cache)
         self._make_room(rows)
 
     def _make_room(self, rows: int, *, anew: bool = False) -> None:

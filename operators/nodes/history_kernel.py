@@ -11,9 +11,9 @@ from numba import njit
 
 from operators.nodes import places as at
 from operators.nodes.row_kernel import OK, Grid
+from operators.rows.groups import NO_GROUP
 from schemas.batch import Int64s
 
-NOBODY: Final = -1  # whose rows have no symbol
 NO_FLOAT: Final = 0x7FF8_0000_0000_0001  # the bits of no number
 
 
@@ -155,12 +155,12 @@ def order_by_symbol(batch: Grid, coming: Grid, behind: Int64s, rows: int) -> Non
     """
     behind[:] = 0
     for i in range(rows):
-        behind[max(batch[at.GROUP, i], NOBODY) - NOBODY] += 1
+        behind[max(batch[at.GROUP, i], NO_GROUP) - NO_GROUP] += 1
     place = 0
     for g in range(behind.size):
         place, behind[g] = place + behind[g], place
     for i in range(rows):
-        g = max(batch[at.GROUP, i], NOBODY) - NOBODY
+        g = max(batch[at.GROUP, i], NO_GROUP) - NO_GROUP
         place = behind[g]
         behind[g] = place + 1
         coming[at.GROUP, place] = batch[at.GROUP, i]

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from operators.formula.history import EXACT_DIGITS
+from operators.formula.history import EXACT_DIGITS, NEAR_SQUARES_WORDS
 from operators.nodes import digit_kernel as digit
 from operators.nodes import double_kernel as double
 from operators.nodes import exact_kernel as exact
@@ -121,7 +121,7 @@ def _slide(
     n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
     begin, first = words[o + BEGINS], places[at.FIRST, i]
     if reset != 0 and first > begin:
-        near.clear(words, o + NEAR, far, near.SQUARES_NEAR)
+        near.clear(words, o + NEAR, far, NEAR_SQUARES_WORDS)
         words[o + COUNT] = 0
         begin = first
     if n >= begin:

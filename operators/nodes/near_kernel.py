@@ -15,7 +15,7 @@ from typing import Final
 
 from numba import njit
 
-from operators.formula.history import EXACT_WORDS, NEAR_SQUARES_WORDS, NEAR_WORDS, PRODUCT_WORDS
+from operators.formula.history import EXACT_WORDS, NEAR_SQUARES_WORDS, PRODUCT_WORDS
 from operators.nodes import exact_kernel as exact
 from operators.nodes import wide_kernel as wide
 from operators.nodes.digit_kernel import PRODUCT_UNIT, ROOM, add_product
@@ -42,8 +42,6 @@ PLACE: Final = 0
 LOW: Final = 1
 HIGH: Final = 2
 SQUARES: Final = 3
-SUM_NEAR: Final = NEAR_WORDS  # words of a sum of values, and of one of values and of squares
-SQUARES_NEAR: Final = NEAR_SQUARES_WORDS
 
 # Of `PLACE`: the base, how many values other than 0 are in what is near, and how many are far away.  A sum
 # that nothing is taken away from counts neither above 1.
@@ -56,12 +54,6 @@ NEARS: Final = FAR_ONE - NEAR_ONE
 SPAN: Final = 48  # exponents: a value has 100 bits at most; two words hold 2**27, four that many squares
 BELOW: Final = 24  # of these, below the first value
 ALMOST_FULL: Final = 1 << 61  # of the higher word
-
-
-@njit(nogil=True, cache=True, forceinline=True)
-def base_of(place: int, exponent: int) -> int:
-    """The place of a sum where a value with this exponent comes: one that has nothing begins below it."""
-    return place if place >= NEAR_ONE else max(exponent - BELOW, 0)
 
 
 @njit(nogil=True, cache=True, forceinline=True)
@@ -79,14 +71,11 @@ def add(words: Int64s, o: int, far: int, bits: int, sign: int) -> None:
     exponent, mantissa = parts_of(bits)
     if mantissa == 0:
         return
-    place = base_of(words[o + PLACE], exponent)
-    shift = exponent - (place & BASE)
+    shift = _count(words, o, exponent, sign)
     if 0 <= shift < SPAN:
-        words[o + PLACE] = place + sign * NEAR_ONE
         x, x_high = wide.shifted(mantissa, shift)
         _add_near(words, o, x, x_high, bits, sign)
     else:
-        words[o + PLACE] = place + sign * FAR_ONE
         exact.add(words, far, bits, sign)
 
 
@@ -96,10 +85,8 @@ def add_with_square(words: Int64s, o: int, far: int, bits: int, sign: int) -> No
     exponent, mantissa = parts_of(bits)
     if mantissa == 0:
         return
-    place = base_of(words[o + PLACE], exponent)
-    shift = exponent - (place & BASE)
+    shift = _count(words, o, exponent, sign)
     if 0 <= shift < SPAN:
-        words[o + PLACE] = place + sign * NEAR_ONE
         x, x_high = wide.shifted(mantissa, shift)
         _add_near(words, o, x, x_high, bits, sign)
         q = o + SQUARES
@@ -107,9 +94,22 @@ def add_with_square(words: Int64s, o: int, far: int, bits: int, sign: int) -> No
             words[q], words[q + 1], words[q + 2], words[q + 3], x, x_high, sign
         )
     else:
-        words[o + PLACE] = place + sign * FAR_ONE
         exact.add(words, far, bits, sign)
         add_product(words, far + EXACT_WORDS, bits, bits, sign)
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def _count(words: Int64s, o: int, exponent: int, sign: int) -> int:
+    """Count a value that comes, or with `sign` -1 goes; returns its exponent from the base on.
+
+    It is near where that is one of `SPAN`.  A sum that has nothing begins below its first value.
+    """
+    place = words[o + PLACE]
+    if place < NEAR_ONE:
+        place = max(exponent - BELOW, 0)
+    shift = exponent - (place & BASE)
+    words[o + PLACE] = place + sign * (NEAR_ONE if 0 <= shift < SPAN else FAR_ONE)
+    return int(shift)
 
 
 @njit(nogil=True, cache=True, forceinline=True)
@@ -139,13 +139,13 @@ def settle(words: Int64s, o: int, far: int) -> None:
 
 
 @njit(nogil=True, cache=True)
-def clear(words: Int64s, o: int, far: int, near: int) -> None:
-    """Make a sum of so many words that of nothing."""
+def clear(words: Int64s, o: int, far: int, count: int) -> None:
+    """Make a sum of `NEAR_WORDS` words, or of `NEAR_SQUARES_WORDS`, that of nothing."""
     if words[o + PLACE] >= FAR_ONE:
         exact.clear(words, far)
-        if near == SQUARES_NEAR:
+        if count == NEAR_SQUARES_WORDS:
             exact.clear(words, far + EXACT_WORDS)
-    for k in range(o, o + near):
+    for k in range(o, o + count):
         words[k] = 0
 
 

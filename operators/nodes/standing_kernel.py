@@ -16,7 +16,7 @@ from operators.nodes import double_kernel as double
 from operators.nodes import exact_kernel as exact
 from operators.nodes import places as at
 from operators.nodes.digit_kernel import PRODUCT_UNIT
-from operators.nodes.exact_kernel import DIGIT, DIGITS, HIGHEST, LOWEST, Float64s, two_words
+from operators.nodes.exact_kernel import DIGIT, DIGITS, HIGHEST, LOWEST, Float64s, pair, two_words
 from operators.nodes.recursion_kernel import emit, outside
 from operators.nodes.row_kernel import OK, Grid
 from schemas.batch import Int64s
@@ -154,8 +154,5 @@ def _leading(words: Int64s, o: int, unit: int) -> tuple[float, float, int]:
         carry >>= 32
         high += 1
     upper, lower, power = two_words(t3 + (carry << 32), t2, t1, t0, 32 * (high - 3) - unit)
-    value = np.float64(upper)
-    rest = (np.float64(upper >> 32) * 4294967296.0 - value) + np.float64(upper & DIGIT)
-    rest += np.float64((lower >> 32) & DIGIT) * 2.0**-32
-    rest += np.float64(lower & DIGIT) * 2.0**-64
+    value, rest = pair(upper, lower, False)
     return value, rest, power

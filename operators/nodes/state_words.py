@@ -26,10 +26,10 @@ SUMS: Final = {
 def lay_words(stateful: Sequence[tuple[Lines, Stateful]]) -> int:
     """Write into the lines of steps where their words lie among a symbol's; returns how many it has.
 
-    What is needed for each row comes first, one step behind the other: all of a symbol's are needed at once.
+    They lie one step behind the other, since a row needs those of all; last is what a state seldom needs.
     """
     behind = STATES
-    for line, what in sorted(stateful, key=lambda one: one[1].words > LINE_WORDS * LINE_WORDS):
+    for line, what in sorted(stateful, key=lambda one: one[1].words):
         line[at.BASE], line[at.SIZE] = behind, what.words
         behind += what.words
     for line, what in stateful:

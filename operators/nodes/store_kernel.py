@@ -134,13 +134,8 @@ def reorder(
     in the core's cache: rows written to their own places tile by tile took twice as long.
     """
     words = lend(out_floats.view(np.int64))
-    out_ints, out_bytes, out_bits, out_valid = (
-        lend(out_ints),
-        lend(out_bytes),
-        lend(out_bits),
-        lend(out_valid),
-    )
-    out_reasons = lend(out_reasons)
+    out_ints, out_bytes, out_reasons = lend(out_ints), lend(out_bytes), lend(out_reasons)
+    out_bits, out_valid = lend(out_bits), lend(out_valid)
     for k in range(program.shape[0]):
         opcode, out, feature = program[k, 0], program[k, 1], program[k, 3]
         if opcode == op.STORE_FLOAT:

@@ -8,6 +8,7 @@ from typing import Final
 
 from numba import njit
 
+from operators.formula.history import NEAR_WORDS
 from operators.nodes import near_kernel as near
 from operators.nodes import places as at
 from operators.nodes.exact_kernel import FLOAT_MAX, Float64s
@@ -184,7 +185,7 @@ def _slide(
     n, start, mask = places[at.ORDINAL, i], places[at.RING, i], places[at.ROOM, i]
     begin = words[o + BEGINS]
     if reset != 0 and places[at.FIRST, i] > begin:
-        near.clear(words, o + SUM, far, near.SUM_NEAR)
+        near.clear(words, o + SUM, far, NEAR_WORDS)
         words[o + COUNT] = 0
         begin = places[at.FIRST, i]
     if n >= begin:

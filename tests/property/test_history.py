@@ -40,7 +40,7 @@ ORDERS: Final = st.permutations(range(len(SYMBOLS)))
 def _rows_run_symbol_by_symbol() -> Iterator[None]:
     """As with many symbols: parts of a stream that are short run in the order of their rows all the same."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(history, "NEAR_WORDS", 0)
+        patch.setattr(history, "CACHE_WORDS", 0)
         yield
 
 

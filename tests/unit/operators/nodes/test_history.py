@@ -268,7 +268,7 @@ def test_what_is_asked_for_ahead_changes_no_row(monkeypatch: pytest.MonkeyPatch)
     group = random.integers(-1, 50, 700).tolist()
     values = random.integers(1, 99, 700).astype(float).tolist()
     near = Stage(formulas, symbols).take(values, group)
-    monkeypatch.setattr(history, "NEAR_WORDS", 0)
+    monkeypatch.setattr(history, "CACHE_WORDS", 0)
     assert Stage(formulas, symbols).take(values, group).equals(near)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.formula.history import EXACT_WORDS
+from operators.formula.history import EXACT_WORDS, NEAR_SQUARES_WORDS, NEAR_WORDS
 from operators.nodes import digit_kernel as digit
 from operators.nodes import exact_kernel as exact
 from operators.nodes import near_kernel as near
@@ -18,7 +18,7 @@ from operators.nodes.near_kernel import FAR_ONE, NEAR_ONE, STATES, WHOLE, WHOLE_
 
 # A sum of values, and beside it one that has their squares, too.
 PLAIN = STATES
-SQUARED = STATES + near.SUM_NEAR
+SQUARED = STATES + NEAR_WORDS
 FAR_PLAIN = STATES + 16
 FAR = FAR_PLAIN + EXACT_WORDS
 WORDS = FAR + EXACT_WORDS + 200
@@ -96,8 +96,8 @@ def test_near_and_far_are_the_whole_sum_as_values_come_and_go(
 def test_what_is_cleared_is_the_sum_of_nothing(values: list[float]) -> None:
     sums = Sums()
     sums.enter(values, 1)
-    near.clear(sums.words, PLAIN, FAR_PLAIN, near.SUM_NEAR)
-    near.clear(sums.words, SQUARED, FAR, near.SQUARES_NEAR)
+    near.clear(sums.words, PLAIN, FAR_PLAIN, NEAR_WORDS)
+    near.clear(sums.words, SQUARED, FAR, NEAR_SQUARES_WORDS)
     assert not sums.words[PLAIN:FAR_PLAIN].any()
     near.whole(sums.words, SQUARED, FAR)
     near.whole_squares(sums.words, SQUARED, FAR)

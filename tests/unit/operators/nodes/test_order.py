@@ -73,7 +73,7 @@ def taken(batch: pa.RecordBatch, keys: RowKeys, symbols: int) -> dict[str, Any]:
 def test_rows_that_run_symbol_by_symbol_are_those_that_run_in_their_order(
     rows: int, symbols: int, nulls: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "NEAR_WORDS", 0)
+    monkeypatch.setattr(history, "CACHE_WORDS", 0)
     batch, keys = market(rows, symbols, nulls=nulls)
     by_symbol = taken(batch, keys, symbols)
     assert by_symbol.pop("ordered")
