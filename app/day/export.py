@@ -57,15 +57,23 @@ class RunRows:
         return cls(folder, list(days.values()), schema, _clock(run, next(iter(days)), schema))
 
     def batches(self, *, in_order: bool) -> Iterator[pa.Table]:
-        """All rows; `in_order` of time, where rows of one time and partition keep their order."""
-        for files in self.days:
-            if in_order:
-                yield from merged(files, self.clock)
-                continue
-            for file in files:
-                with pq.ParquetFile(file) as opened:
-                    for batch in opened.iter_batches(BATCH_ROWS):
-                        yield pa.Table.from_batches([batch])
+        """All rows; `in_order` of time, where rows of one time and partition keep their order.
+
+        Raises UsageError for files that cannot be read.
+        """
+        try:
+            for files in self.days:
+                yield from merged(files, self.clock) if in_order else _one_by_one(files)
+        except (pa.ArrowException, OSError) as broken:
+            reason = " ".join(str(broken).split())
+            raise UsageError(f"the rows in {self.folder} cannot be read: {reason}; run it again") from None
+
+
+def _one_by_one(files: Sequence[Path]) -> Iterator[pa.Table]:
+    for file in files:
+        with pq.ParquetFile(file) as opened:
+            for batch in opened.iter_batches(BATCH_ROWS):
+                yield pa.Table.from_batches([batch])
 
 
 def merged(files: Sequence[Path], clock: str) -> Iterator[pa.Table]:

@@ -128,3 +128,16 @@ def test_one_day_of_several_is_exported_by_its_own_folder(run: Path, tmp_path: P
 def test_the_folder_of_the_rows_is_answered_with_the_run(run: Path) -> None:
     with pytest.raises(UsageError, match=f"are the rows of a run: name the run, {run}"):
         RunRows.of(run / "aligned")
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+def test_rows_that_cannot_be_read_are_not_blamed_on_the_file_they_go_to(
+    run: Path, tmp_path: Path, in_order: bool
+) -> None:
+    part = run / f"aligned/day={DAYS[0]}/partition-00000.parquet"
+    data = bytearray(part.read_bytes())
+    data[4:60] = bytes(56)  # its pages, behind which the columns stand as before
+    part.write_bytes(data)
+    with pytest.raises(UsageError, match=r"the rows in .*aligned cannot be read: .*run it again"):
+        export(RunRows.of(run), tmp_path / "rows.csv", in_order=in_order)
+    assert not list(tmp_path.glob("rows.csv*"))
