@@ -72,3 +72,10 @@ class Batch:
             key_code=self.key_code[rows],
             keys=self.keys,
         )
+
+
+def has_dictionary(kind: pa.DataType) -> bool:
+    """Whether a type is encoded by a dictionary, or has one inside."""
+    stored = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    inner = (stored.field(number).type for number in range(stored.num_fields))
+    return pa.types.is_dictionary(stored) or any(map(has_dictionary, inner))

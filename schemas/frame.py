@@ -16,6 +16,7 @@ from typing import Final, Literal, get_args
 
 import pyarrow as pa
 
+from schemas.batch import has_dictionary
 from schemas.frame_error import FrameError as FrameError
 from schemas.ipc import DECODED_SIZE_MAX, require_size
 from schemas.reasons import Nulls, decode_nulls, encode_nulls
@@ -40,6 +41,7 @@ _OPTIONS: Final = {
 }
 # What bytes that are no frame make Arrow raise; memory runs out where a length is not one.
 _BROKEN: Final = (pa.ArrowException, OSError, EOFError, UnicodeDecodeError)
+_END: Final = b"\xff\xff\xff\xff" + bytes(4)  # of an Arrow IPC stream: no message follows
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,40}")  # int() would take `1_0` and ` 7` too
 FRAME_VERSION: Final = 1  # raised when an older reader would misread what a newer worker writes
 LEFT_OFFSET: Final = "left_offset"
@@ -145,12 +147,33 @@ def layout_fingerprint(schema: pa.Schema) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
+class FrameEncoder:
+    """Makes the values of frames of one layout; a compression makes their buffers smaller, and readers
+    decompress them.
+    """
+
+    def __init__(self, schema: pa.Schema, compression: Compression = "none") -> None:
+        self.compression: Final = compression
+        self._schema = schema
+        # A stream is its schema, its batch and an end: put together so it takes half of what a writer takes,
+        # which alone writes dictionaries and compresses.
+        is_plain = compression == "none" and not any(has_dictionary(field.type) for field in schema)
+        self._head = schema.serialize().to_pybytes() if is_plain else None
+
+    def encode(self, rows: pa.RecordBatch) -> bytes:
+        """Return the value of the frame that holds these rows."""
+        assert rows.schema.equals(self._schema, check_metadata=True), "rows of another layout"
+        if self._head is not None:
+            return b"".join((self._head, rows.serialize(), _END))
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, self._schema, options=_OPTIONS[self.compression]) as writer:
+            writer.write_batch(rows)
+        return bytes(sink.getvalue())
+
+
 def encode_frame(rows: pa.RecordBatch, compression: Compression = "none") -> bytes:
-    """Return the value of a frame; a compression makes its buffers smaller, and readers decompress them."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema, options=_OPTIONS[compression]) as writer:
-        writer.write_batch(rows)
-    return bytes(sink.getvalue())
+    """Return the value of one frame (see `FrameEncoder`)."""
+    return FrameEncoder(rows.schema, compression).encode(rows)
 
 
 def decode_frame(value: bytes | None, size_max: int = DECODED_SIZE_MAX) -> pa.RecordBatch:

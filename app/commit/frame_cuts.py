@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from app.errors import RunError
-from schemas.frame import LEFT_INDEX, LEFT_OFFSET, Compression, encode_frame
+from schemas.frame import LEFT_INDEX, LEFT_OFFSET, FrameEncoder
 from topics.bus import MessageLimit
 from topics.message_size import largest_columns
 
@@ -28,7 +28,7 @@ def cut_frames(
     limit: MessageLimit,
     *,
     rows_max: int,
-    compression: Compression,
+    encoder: FrameEncoder,
     where: str,
     headers_size: int = HEADERS_SIZE,
 ) -> Iterator[Piece]:
@@ -42,14 +42,14 @@ def cut_frames(
     """
     size_max = limit.size - headers_size
     room = max(1, size_max - _SCHEMA_SIZE - _COLUMN_SIZE * rows.num_columns)
-    count, measured = rows.num_rows, compression != "none"
+    count, measured = rows.num_rows, encoder.compression != "none"
     waiting = [(lower, min(lower + rows_max, count)) for lower in range(0, count, rows_max)][::-1]
     while waiting:
         lower, upper = waiting.pop()
         part = rows.slice(lower, upper - lower)
         pieces = -(-part.nbytes // room) if measured and part.num_rows > 1 else 1
         if pieces <= 1:
-            value = encode_frame(part, compression)
+            value = encoder.encode(part)
             if len(value) <= size_max:
                 yield Piece(lower, upper, value)
                 continue

@@ -21,7 +21,7 @@ from operators.hashing.parity import sealed_hasher
 from operators.nulls import NullCounts
 from operators.sealed import Sealed
 from operators.tiles.calls import FailedTile
-from schemas.frame import ASSUMED, PARITY, RULE, FrameHeaders
+from schemas.frame import ASSUMED, PARITY, RULE, FrameEncoder, FrameHeaders
 from schemas.stream import message_keys
 from topics.avro.rows import AvroRows
 from topics.bus import MessageLimit, Producer
@@ -61,6 +61,7 @@ class Outbox:
         self._topics = {kind: settings.topic(kind) for kind in ("late", "dead", LAST_KNOWN, TASKS, STATE)}
         self._avro: dict[str, AvroRows] = {}  # by topic
         self._hashers: dict[str, BatchHashes] = {}  # by topic
+        self._encoders: dict[str, FrameEncoder] = {}  # by topic
         self._rule_policies = {
             (settings.topic(name), rule): policy
             for name in settings.stream_names
@@ -150,7 +151,7 @@ class Outbox:
             rows,
             self._limits[sink.topic],
             rows_max=worker.frame_rows_max,
-            compression=worker.compression,
+            encoder=self._encoder(sink),
             where=f"{sink.topic}[{sink.partition}]",
             headers_size=HEADERS_SIZE + sink.nulls_size,
         )
@@ -183,6 +184,12 @@ class Outbox:
         if sink.topic not in self._hashers:
             self._hashers[sink.topic] = sealed_hasher(sink.schema)
         return self._hashers[sink.topic]
+
+    def _encoder(self, sink: Sink) -> FrameEncoder:
+        """What makes the frames of a sink; it is the same for all partitions of its topic."""
+        if sink.topic not in self._encoders:
+            self._encoders[sink.topic] = FrameEncoder(sink.schema, self._settings.worker.compression)
+        return self._encoders[sink.topic]
 
     def _send_avro(self, sink: Sink, sealed: Sealed, rows: pa.RecordBatch) -> None:
         producer = self.producers.rows()

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from operators.sealed import RowKeys, Sealed
+from schemas.batch import has_dictionary
 
 # What waits is taken at the latest with so many rows of the roots, or bytes: it takes as much memory as them.
 ROWS_MAX: Final = 8_192
@@ -25,7 +26,7 @@ class Waiting:
         self._parts: list[Mapping[str, Sealed]] = []
         self._rows = self._size = 0
         # Dictionaries of different batches cannot always be put together.
-        self._apart = any(_has_dictionary(field.type) for layout in layouts.values() for field in layout)
+        self._apart = any(has_dictionary(field.type) for layout in layouts.values() for field in layout)
 
     def __len__(self) -> int:
         """How many seals wait."""
@@ -71,8 +72,3 @@ def together(seals: Sequence[Sealed]) -> Sealed:
         keys=RowKeys(*map(np.concatenate, zip(*keys, strict=True))) if keys else None,
         available=pa.concat_arrays(available) if available else None,
     )
-
-
-def _has_dictionary(kind: pa.DataType) -> bool:
-    inner = [kind.field(number).type for number in range(kind.num_fields)]
-    return pa.types.is_dictionary(kind) or any(map(_has_dictionary, inner))

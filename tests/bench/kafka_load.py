@@ -30,7 +30,7 @@ Shape = Literal["record", "block", "json", "protobuf"]
 
 PARTITIONS: Final = 4
 BLOCK_ROWS: Final = 100
-ROW_NS: Final = 10 * NS_PER_US  # between two rows of a stream, market time
+ROW_NS: Final = 10 * NS_PER_US
 OPEN_NS: Final = 1_700_000_000_000_000_000
 TILE_ROWS: Final = 400_000  # made and encoded at once
 HOT_SHARE: Final = 0.9
@@ -58,10 +58,14 @@ QUOTE: Final = Stream(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """`quotes` rows and a quarter as many trades over `symbols`; one symbol may have most of them."""
+    """`quotes` rows and a quarter as many trades over `symbols`; one symbol may have most of them.
+
+    In market time there are `row_ns` between two quotes.
+    """
 
     name: str
     quotes: int
+    row_ns: int = ROW_NS
     symbols: int = 1_000
     shape: Shape = "record"
     hot: bool = False
@@ -80,12 +84,12 @@ class Load:
     @property
     def grace_ns(self) -> int:
         """What gathering `BLOCK_ROWS` trades of a symbol into one message puts out of order."""
-        return 4 * BLOCK_ROWS * self.symbols * ROW_NS if self.shape == "block" else 0
+        return 4 * BLOCK_ROWS * self.symbols * self.row_ns if self.shape == "block" else 0
 
     def batches(self, stream: Stream) -> Iterator[pa.RecordBatch]:
         """The rows of one stream in time order, the same ones each time."""
         total = self.trades if stream is TRADE else self.quotes
-        every_ns = ROW_NS * (4 if stream is TRADE else 1)
+        every_ns = self.row_ns * (4 if stream is TRADE else 1)
         draw = np.random.default_rng([self.seed, stream is TRADE])
         names = pa.array([f"S{number:05d}" for number in range(self.symbols)])
         for first in range(0, total, TILE_ROWS):
@@ -185,7 +189,7 @@ def publish(settings: Settings, load: Load) -> int:
                     del pending[name]
                     break
                 messages += send(producer, settings.topic(name), *compose(load, encoder, rows))
-    _send_final(producer, settings, registry, OPEN_NS + (load.quotes + 8) * ROW_NS)
+    _send_final(producer, settings, registry, OPEN_NS + (load.quotes + 8) * load.row_ns)
     producer.flush()
     return messages
 

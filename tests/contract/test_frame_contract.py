@@ -117,6 +117,40 @@ def test_a_compressed_frame_is_read_by_both(compression: frame.Compression) -> N
     assert decode_frame(value, HEADERS.to_kafka(), PLACE, GOLDEN_LAYOUT).rows.equals(golden_rows())
 
 
+ANY_ROWS = pa.record_batch(
+    {
+        "number": pa.array([1.5, None, 3.5, 4.5] * 9),
+        "flag": pa.array([True, None, False, True] * 9),
+        "text": pa.array(["a", "", None, "long enough to be no view"] * 9),
+        "list": pa.array([[1], [], None, [2, 3]] * 9),
+        "inner": pa.array([{"x": 1, "y": "b"}, None, {"x": None, "y": ""}, {"x": 2, "y": None}] * 9),
+        "code": pa.array(["N", "Q", None, "N"] * 9).dictionary_encode(),
+        "codes": pa.array([["N"], [], None, ["Q", "N"]] * 9, pa.list_(pa.dictionary(pa.int8(), pa.string()))),
+    }
+)
+
+
+@pytest.mark.parametrize("compression", get_args(frame.Compression))
+@pytest.mark.parametrize("columns", [[name] for name in ANY_ROWS.schema.names] + [ANY_ROWS.schema.names])
+@pytest.mark.parametrize(("first", "count"), [(0, 36), (0, 0), (3, 1), (5, 17), (36, 0)])
+def test_a_value_is_what_a_writer_of_arrow_writes(
+    columns: list[str], first: int, count: int, compression: frame.Compression
+) -> None:
+    schema = pa.schema([ANY_ROWS.schema.field(name) for name in columns], {"made": "here"})
+    rows = ANY_ROWS.select(columns).cast(schema).slice(first, count)
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
+    with pa.ipc.new_stream(sink, rows.schema, options=options) as writer:
+        writer.write_batch(rows)
+    assert frame.encode_frame(rows, compression) == sink.getvalue()
+    assert frame.decode_frame(frame.encode_frame(rows, compression)).equals(rows)
+
+
+def test_rows_of_another_layout_are_refused_by_an_encoder() -> None:
+    with pytest.raises(AssertionError, match="another layout"):
+        frame.FrameEncoder(golden_rows().schema).encode(ANY_ROWS)
+
+
 def test_the_golden_frame_has_not_changed() -> None:
     value = GOLDEN_FRAME.read_bytes()
     assert frame.decode_frame(value).equals(golden_rows())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.audit.topics import audit
 from app.commit.frame_cuts import HEADERS_SIZE, Piece, cut_frames
 from app.errors import RunError
-from schemas.frame import Compression, FrameHeaders, decode_frame
+from schemas.frame import Compression, FrameEncoder, FrameHeaders, decode_frame
 from tests.stage.market import Market
 from tests.stage.small_topics import with_limits, with_notes
 from tests.stage.turns import turn_until_quiet
@@ -27,9 +27,9 @@ def limit(size: int) -> MessageLimit:
     return MessageLimit(size, "max.message.bytes of the topic")
 
 
-def cut(rows: pa.RecordBatch, size: int, **given: Any) -> list[Piece]:
-    settings: dict[str, Any] = {"rows_max": 16_384, "compression": "none", "where": "t[0]", **given}
-    return list(cut_frames(rows, limit(size), **settings))
+def cut(rows: pa.RecordBatch, size: int, *, compression: Compression = "none", **given: Any) -> list[Piece]:
+    settings: dict[str, Any] = {"rows_max": 16_384, "where": "t[0]", **given}
+    return list(cut_frames(rows, limit(size), encoder=FrameEncoder(rows.schema, compression), **settings))
 
 
 @given(
