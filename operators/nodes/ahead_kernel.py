@@ -69,16 +69,18 @@ def ask_states(
 ) -> None:
     """Ask for the words of a tile's symbols, and for the rows that come in; `kept` row after row.
 
-    A row whose symbol is that of the row before it finds them there.
+    A row whose symbol is that of the row before it finds the words there.
     """
     last = -1
     for i in range(rows):
         g = places[at.GROUP, i]
-        if g >= 0 and g != last:
+        if g < 0:
+            continue
+        if g != last:
             last = g
             for k in range(hints.shape[0]):
                 ask(words, g * stride + hints[k, 0])
-            ask(kept, places[at.SLOT, i] * columns)
+        ask(kept, places[at.SLOT, i] * columns)
 
 
 @njit(nogil=True, cache=True)
@@ -87,25 +89,34 @@ def ask_on(
     stride: int,
     places: Grid,
     kept: Int64s,
+    kept_status: Grid,
     columns: int,
     kept_time: Int64s,
     words: Int64s,
     rows: int,
 ) -> None:
-    """Ask for what these words lead to: the rows with which windows begin, and the digits of sums."""
-    last = -1
+    """Ask for what these words lead to: the rows with which windows begin, and the digits of sums.
+
+    As a row comes to a window, one leaves it, mostly.
+    """
+    last, ahead = -1, 0
     for i in range(rows):
         g = places[at.GROUP, i]
-        if g < 0 or g == last:
+        if g < 0:
             continue
+        ahead = ahead + 1 if g == last else 0
         last = g
         start, mask = places[at.RING, i], places[at.ROOM, i]
         for k in range(hints.shape[0]):
             o, kind = g * stride + hints[k, 0], hints[k, 1]
             if kind == BEGINS:
-                slot = start + (words[o] & mask)
+                slot = start + ((words[o] + ahead) & mask)
                 ask(kept, slot * columns)
-                ask(kept_time, slot)
+                if ahead & 7 == 0:
+                    ask(kept_status, slot * columns)
+                    ask(kept_time, slot)
+            elif ahead != 0:
+                break  # those of windows come first
             elif kind == SUM:
                 ask(words, o + DIGITS + words[o + LOWEST])
                 ask(words, o + DIGITS + words[o + HIGHEST])

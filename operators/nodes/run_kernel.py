@@ -160,8 +160,19 @@ def run_program(
             enter(lend(coming), first, lend(places), lend(rings), lend(kept_time), keeps, count)
             if hints.shape[0] > 0:
                 columns, pool = kept.shape[0], lend(kept.T.reshape(-1))
+                pool_status = lend(kept_status.T.reshape(-1))
                 ask_states(hints, stride, lend(places), pool, columns, lend(words), count)
-                ask_on(hints, stride, lend(places), pool, columns, lend(kept_time), lend(words), count)
+                ask_on(
+                    hints,
+                    stride,
+                    lend(places),
+                    pool,
+                    pool_status,
+                    columns,
+                    lend(kept_time),
+                    lend(words),
+                    count,
+                )
         for number in range(segments.shape[0]):
             call(
                 segments[number, ADDRESS],

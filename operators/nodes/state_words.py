@@ -42,7 +42,10 @@ def lay_words(stateful: Sequence[tuple[Lines, Stateful]]) -> int:
 
 
 def hints(stateful: Sequence[tuple[Lines, Stateful]]) -> Grid:
-    """Which lines of memory the states of a symbol have, and what leads on from there (`ahead_kernel`)."""
+    """Which lines of memory the states of a symbol have, and what leads on from there (`ahead_kernel`).
+
+    Those of windows come first.
+    """
     kinds: dict[int, int] = {}  # by place among the words
     windows: set[tuple[int, ...]] = set()
     for line, what in stateful:
@@ -62,4 +65,5 @@ def hints(stateful: Sequence[tuple[Lines, Stateful]]) -> Grid:
     for place, kind in sorted(kinds.items()):
         if kind != PLAIN or place // LINE_WORDS not in {other // LINE_WORDS for other in near}:
             near[place] = kind
-    return np.array(sorted(near.items()), np.int64).reshape(-1, 2)
+    found = sorted(near.items(), key=lambda hint: (hint[1] != BEGINS, hint[0]))
+    return np.array(found, np.int64).reshape(-1, 2)

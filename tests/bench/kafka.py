@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -186,13 +186,7 @@ def run(out: Path, *, quick: bool) -> bool:
 
 def offer(bootstrap: str, folder: Path, load: Load, scale: float) -> Contest:
     """Publish a load on topics of its own."""
-    scaled = Load(
-        name=load.name,
-        quotes=int(load.quotes * scale),
-        symbols=load.symbols,
-        shape=load.shape,
-        hot=load.hot,
-    )
+    scaled = replace(load, quotes=int(load.quotes * scale))
     run = f"bench-{uuid4().hex[:8]}"
     settings = bench_settings(bootstrap, folder, scaled, prefix=run, inputs=run)
     make_topics(settings)
