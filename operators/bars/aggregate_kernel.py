@@ -111,7 +111,7 @@ def write(rule: Rule, state: State, o: int, is_empty: bool, closed: Closed, used
             if opcode == SUM:
                 value = exact.nearest(words, a + HELD)
             elif opcode == MEAN:
-                value = exact.mean(words, floats, a + HELD, count)
+                value = exact.mean(words, a + HELD, count)
             elif opcode == WMEAN:
                 weight = exact.nearest(words, a + WEIGHTS)
                 there = weight != 0.0 and abs(weight) <= FLOAT_MAX

@@ -9,7 +9,8 @@ from operators.bars import held_kernel as held
 from operators.bars import words as at
 from operators.bars.compiled import inlined, kernel
 from operators.bars.words import Rule, State, Trades
-from operators.nodes.exact_kernel import DIGIT, POWER_MIN, POWERS, two_words
+from operators.nodes.bits_kernel import power_of
+from operators.nodes.exact_kernel import DIGIT, two_words
 from schemas.batch import Int64s
 
 WORD_MAX: Final = 1 << 62  # a sum beyond it is not told
@@ -61,7 +62,7 @@ def wide_float(high: int, low: int) -> float:
     """A number of two words as the nearest float, half to even."""
     upper, lower, unit = two_words(high >> 32, high & DIGIT, (low >> 32) & DIGIT, low & DIGIT, 0)
     value = np.float64(upper | 1) if lower != 0 else np.float64(upper)
-    return float(value * POWERS[unit - POWER_MIN])
+    return float(value * power_of(unit))
 
 
 @inlined

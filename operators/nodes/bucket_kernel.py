@@ -74,7 +74,7 @@ def buckets(
         share = 0.0
         enough = words[o + FILLED] >= count
         if enough:
-            share = exact.mean(words, word_floats, o + TOTAL, count) / volume / unit
+            share = exact.mean(words, o + TOTAL, count) / volume / unit
         emit(floats, status, out, i, share, enough)
 
 
@@ -102,7 +102,7 @@ def trade(
         exact.add(words, o + CONTENT, words[o + SPARE], -1)
         if filled == 0:
             add_sum(words, o + SIGNED, o + CONTENT, -d)
-            high, low = exact.rounded(words, word_floats, o + SIGNED)
+            high, low = exact.rounded(words, o + SIGNED)
         else:
             high = volume * abs(d)
             low = left_of(volume, float(abs(d)), high) if abs(d) > 1 else 0.0
@@ -121,7 +121,7 @@ def is_full(words: Int64s, word_floats: Float64s, o: int, volume: float) -> bool
     content = exact.nearest(words, o + CONTENT)
     if content != volume:
         return content > volume
-    _, low = exact.rounded(words, word_floats, o + CONTENT)
+    _, low = exact.rounded(words, o + CONTENT)
     return low >= 0.0
 
 

@@ -10,10 +10,10 @@ from typing import Final
 
 from numba import njit
 
-from operators.nodes.exact_kernel import POWER_MIN, POWERS
+from operators.nodes.bits_kernel import power_of
 from operators.nodes.fused_kernel import left_of
 
-SCALE_MIN: Final = 2 * POWER_MIN  # of any pair the result is 0
+SCALE_MIN: Final = -1_280  # of any pair the result is 0
 SCALE_MAX: Final = 1_200  # of any pair other than 0 the result is infinite
 
 
@@ -60,4 +60,4 @@ def scaled(x: float, power: int) -> float:
     """x * 2**power, rounded once; 2**-48 < |x| < 2**160, or 0."""
     power = max(SCALE_MIN, min(SCALE_MAX, power))
     half = power >> 1
-    return float(x * POWERS[half - POWER_MIN] * POWERS[power - half - POWER_MIN])
+    return float(x * power_of(half) * power_of(power - half))

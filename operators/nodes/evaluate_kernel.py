@@ -17,7 +17,6 @@ from operators.nodes import row_kernel as row
 from operators.nodes.row_kernel import Grid
 from schemas.batch import Int64s
 
-TILE: Final = 256  # rows: registers stay in the processor's cache; each tile begins with a byte of bitmaps
 BATCH: Final = 8_192  # rows that one call takes, tile by tile
 
 

@@ -23,7 +23,7 @@ VALUE: Final = 3
 
 DIGIT: Final = 0xFFFFFFFF
 HALF: Final = 1 << 31
-SETTLE: Final = (1 << 20) - 1  # an exact sum has room for 2**26 values more: before that it is settled
+SETTLE: Final = (1 << 20) - 1  # an exact sum has room for so many values more: before that it is settled
 
 
 @njit(nogil=True, cache=True)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from numba import njit
 
 from operators.formula.history import EXACT_DIGITS
+from operators.nodes.bits_kernel import bits_of, power_of
 from operators.nodes.fused_kernel import SPLITTER, left_of
 from schemas.batch import Int64s
 
@@ -33,9 +34,6 @@ UNIT: Final = 1075  # digit 0 counts units of 2**-UNIT
 ONE: Final = np.uint64(1)  # a place without a sign is never counted from the end
 TWO: Final = np.uint64(2)
 THREE: Final = np.uint64(3)
-
-POWER_MIN: Final = -640
-POWERS: Final = np.ldexp(1.0, np.arange(POWER_MIN, 640))
 
 SIGNED: Final = 1 << 31  # the highest of four digits has a sign
 SMALLEST: Final = 5e-324
@@ -147,15 +145,14 @@ def settle(words: Int64s, o: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def rounded(words: Int64s, floats: Float64s, o: int) -> tuple[float, float]:
+def rounded(words: Int64s, o: int) -> tuple[float, float]:
     """The sum rounded, half to even, and what is left of it, rounded; infinite where it is too large.
 
     It may tidy the digits up, which does not change the sum.
     """
     total, rest, whole = _nearest(words, o)
     if not whole and abs(total) <= FLOAT_MAX:
-        floats[o + SCRATCH] = total
-        bits = words[o + SCRATCH]
+        bits = bits_of(total)
         add(words, o, bits, -1)
         rest, _, _ = _nearest(words, o)
         add(words, o, bits, 1)
@@ -274,7 +271,7 @@ def split(high: int, low: int, unit: int, sticky: bool) -> tuple[float, float]:
     """`pair` in units of a power of 2."""
     value, rest = pair(high, low, sticky)
     half = unit >> 1
-    first, second = POWERS[half - POWER_MIN], POWERS[unit - half - POWER_MIN]
+    first, second = power_of(half), power_of(unit - half)
     return value * first * second, rest * first * second
 
 
@@ -283,31 +280,28 @@ def rounded_words(high: int, low: int, unit: int) -> float:
     """The first of `split` alone."""
     value = np.float64(high | 1) if low != 0 else np.float64(high)
     half = unit >> 1
-    return float(value * POWERS[half - POWER_MIN] * POWERS[unit - half - POWER_MIN])
+    return float(value * power_of(half) * power_of(unit - half))
 
 
 @njit(nogil=True, cache=True)
-def mean(words: Int64s, floats: Float64s, o: int, n: int) -> float:
+def mean(words: Int64s, o: int, n: int) -> float:
     """The sum by n, 1 <= n < 2**31, rounded once, half to even."""
-    total, rest = rounded(words, floats, o)
+    total, rest = rounded(words, o)
     return quotient(words, o, n, total, rest)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
+@njit(nogil=True, cache=True, forceinline=True, error_model="numpy")
 def quick_quotient(n: int, total: float, rest: float) -> tuple[float, bool]:
     """`quotient` of a sum, and whether it is sure without its digits."""
-    if n == 1 or total == 0.0 or abs(total) > FLOAT_MAX:
-        return total, True
-    count = np.float64(n)
-    if not SMALL < abs(total) < LARGE:
-        return 0.0, False
+    size, count = abs(total), np.float64(n)
     value = total / count
     product = value * count
     error = left_of(value, count, product)
     correction = ((total - product) - error + rest) / count
     # Unless the exact value is next to the middle of two floats, this is the nearest one.
     more, less = value + correction * (1.0 + NEAR), value + correction * (1.0 - NEAR)
-    return more, more == less
+    known = (n == 1) | (total == 0.0) | (size > FLOAT_MAX)
+    return total if known else more, known | ((more == less) & (size > SMALL) & (size < LARGE))
 
 
 @njit(nogil=True, cache=True)

@@ -19,7 +19,7 @@ from operators.formula.steps import Step
 from operators.node import NodeStateError
 from operators.nodes import places as at
 from operators.nodes.coming import Coming
-from operators.nodes.evaluate_kernel import TILE, Memory
+from operators.nodes.evaluate_kernel import Memory
 from operators.nodes.history_kernel import make_room, move_rings
 from operators.nodes.near_kernel import STATES
 from operators.nodes.opcodes import family
@@ -36,7 +36,7 @@ POOL_FULL: Final = 2**62  # rows that no pool has
 BLOCK: Final = 256  # rows of a symbol that are written down together
 STATE: Final = b"s"
 ROWS: Final = b"r"
-VERSION: Final = 4
+VERSION: Final = 5
 HEADER: Final = struct.Struct("<Bqqqq")  # version, next, oldest, session, since
 BLOCK_HEADER: Final = struct.Struct("<Bqi")  # version, first ordinal, rows
 
@@ -104,7 +104,7 @@ class History:
     @property
     def _exceed_cache(self) -> bool:
         """Whether states are more than a core's own cache holds."""
-        return self.memory.words.size > CACHE_WORDS
+        return self.memory.words.size - STATES > CACHE_WORDS
 
     @property
     def keeps(self) -> bool:
@@ -216,8 +216,8 @@ class History:
             time_ns = self.memory.kept_time[slots]
             places[at.GROUP], places[at.FIRST] = group, since
             places[at.RING], places[at.ROOM] = ring[at.START], ring[at.MASK]
-            for lower in range(0, ordinals.size, TILE):
-                rows = min(TILE, ordinals.size - lower)
+            for lower in range(0, ordinals.size, at.TILE):
+                rows = min(at.TILE, ordinals.size - lower)
                 tile, before = slice(lower, lower + rows), min(max(since - oldest - lower, 0), rows)
                 places[at.TIME_NS, :rows] = time_ns[tile]
                 places[at.SESSION, :before], places[at.SESSION, before:rows] = -1, ring[at.OF_SESSION]
@@ -312,7 +312,7 @@ def new_memory(groups: int, words: int, pool: tuple[Grid, Grid, Int64s, Grid]) -
     rings = aligned(groups * at.RINGS).reshape(groups, at.RINGS)
     rings[:, at.MASK] = -1
     rings[:, at.OF_SESSION] = at.NO_SESSION
-    return Memory(np.zeros((at.PLACES, TILE), np.int64), rings, *pool, states, states.view(np.float64))
+    return Memory(np.zeros((at.PLACES, at.TILE), np.int64), rings, *pool, states, states.view(np.float64))
 
 
 def new_pool(columns: int, lists: int, rows: int) -> tuple[Grid, Grid, Int64s, Grid]:

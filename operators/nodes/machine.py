@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from operators.formula.steps import Step, bits_float
 from operators.nodes import places as at
-from operators.nodes.evaluate_kernel import BATCH, TILE, Inputs, Memory, Outputs, Registers
+from operators.nodes.evaluate_kernel import BATCH, Inputs, Memory, Outputs, Registers
 from operators.nodes.history import History
 from operators.nodes.instructions import held
 from operators.nodes.program import Layout, Program, Segment
@@ -38,7 +38,7 @@ class Machine:
         self._registers = new_registers(steps)
         self._float_words = self._registers.floats.view(np.int64)
         self._program = program
-        self.run_family(memory, Segment(-1, program.once), TILE)
+        self.run_family(memory, Segment(-1, program.once), at.TILE)
         for segment in program.segments:  # no row has to wait for a kernel to be compiled
             self.run_family(memory, segment, 0)
         ends = np.cumsum([len(segment.lines) for segment in program.segments])
@@ -104,7 +104,7 @@ class Machine:
 
 def new_registers(steps: Sequence[Step]) -> Registers:
     """A register for each step; those of constants are filled."""
-    size = (len(steps), TILE)
+    size = (len(steps), at.TILE)
     registers = Registers(
         np.zeros(size), np.zeros(size, np.int64), np.zeros(size, np.uint8), np.zeros(size, np.uint8)
     )

@@ -7,7 +7,6 @@ that is free, the exact sum of the values, and that of their products (`digit_ke
 
 from typing import Final
 
-import numpy as np
 from numba import njit
 
 from operators.formula.history import EXACT_DIGITS, NEAR_SQUARES_WORDS
@@ -16,10 +15,11 @@ from operators.nodes import double_kernel as double
 from operators.nodes import exact_kernel as exact
 from operators.nodes import near_kernel as near
 from operators.nodes import places as at
+from operators.nodes import round_kernel as rounding
 from operators.nodes import spread_kernel
 from operators.nodes import wide_kernel as wide
 from operators.nodes.digit_kernel import COLUMNS_MAX, PRODUCT_UNIT, ROOM
-from operators.nodes.exact_kernel import FLOAT_MAX, UNIT, Float64s
+from operators.nodes.exact_kernel import FLOAT_MAX, UNIT
 from operators.nodes.history_kernel import NO_FLOAT
 from operators.nodes.near_kernel import NUMBERS, WHOLE, WHOLE_SQUARES
 from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
@@ -47,7 +47,6 @@ def window_squares(
     kept: Grid,
     kept_time: Int64s,
     words: Int64s,
-    word_floats: Float64s,
     rows: int,
 ) -> None:
     """(x, window, without, ddof) -> the variance; parts: the z-score of x, `window_sum` and its parts.
@@ -59,46 +58,59 @@ def window_squares(
     reset, most = ints[line[at.OPERANDS + 3], 0], ints[line[at.OPERANDS + 4], 0]
     without, ddof = ints[line[at.OPERANDS + 5], 0], ints[line[at.OPERANDS + 6], 0]
     c, base, stride = line[at.KEPT], line[at.BASE], line[at.STRIDE]
-    low, mean = line[at.PARTS_AT], line[at.PARTS_AT + 1]
-    score, sum_out, count_out = line[at.PARTS_AT + 2], line[at.PARTS_AT + 3], line[at.PARTS_AT + 4]
+    score, total = line[at.PARTS_AT + 2], line[at.PARTS_AT + 3]
     for i in range(rows):
         g = places[at.GROUP, i]
-        null = NULL_IN if g < 0 else WARMING
-        of_variance, of_score, of_sum, of_mean = null, null, null, null
-        of_count, count = null, 0
-        variance, distance, total, rest, middle = 0.0, 0.0, 0.0, 0.0, 0.0
-        if g >= 0 and (reset == 0 or places[at.SESSION, i] >= 0):
-            n, o, far = places[at.ORDINAL, i], base + g * stride, line[at.FAR] + g * stride
-            slot = places[at.SLOT, i]
-            now = kept[c, slot] != NO_FLOAT
-            _slide(i, o, far, c, window_rows, ns, reset, most, without, places, kept, kept_time, words)
-            of_count, count = OK, words[o + COUNT]
-            if sum_out >= 0:
-                total, rest, middle = _total(words, word_floats, o, far, count, low, mean)
-                of_sum = of_mean = OK if abs(total) <= FLOAT_MAX else DOMAIN
-            if count > ddof:
-                x = kept[c, slot] if now and score >= 0 else NO_FLOAT
-                variance, distance, scored = _spread(words, o + NEAR, far, count, ddof, x)
-                of_variance = OK if variance <= FLOAT_MAX else DOMAIN
-                of_score = NULL_IN if not now else OK if scored else DOMAIN
-            if without != 0 and now and n >= words[o + BEGINS]:
-                _enter(words, o, far, kept[c, slot], 1)
-        _write(floats, status, out, i, variance, of_variance)
-        _write(floats, status, score, i, distance, of_score)
-        _write(floats, status, sum_out, i, total, of_sum)
-        _write(floats, status, low, i, rest, of_sum)
-        _write(floats, status, mean, i, middle, of_mean)
-        if count_out >= 0:
-            ints[count_out, i] = count
-            status[count_out, i] = of_count
+        if g < 0:
+            rounding.note_nothing(words, i, NULL_IN)
+            continue
+        if reset != 0 and places[at.SESSION, i] < 0:
+            rounding.note_nothing(words, i, WARMING)
+            continue
+        n, o, far = places[at.ORDINAL, i], base + g * stride, line[at.FAR] + g * stride
+        x = kept[c, places[at.SLOT, i]]
+        _slide(i, o, far, c, window_rows, ns, reset, most, without, places, kept, kept_time, words)
+        rounding.note_sum(words, i, o + NEAR, far, words[o + COUNT])
+        if words[o + NEAR + near.PLACE] >= near.FAR_ONE or _is_away(words, o + NEAR, score, x):
+            _note_far(words, i, o + NEAR, far, words[o + COUNT], ddof, x)
+        else:
+            rounding.note_squares(words, i, o + NEAR, x)
+        if without != 0 and x != NO_FLOAT and n >= words[o + BEGINS]:
+            _enter(words, o, far, x, 1)
+    if total >= 0:
+        rounding.round_sums(words, rows)
+        rounding.write_sums(words, floats, status, total, line[at.PARTS_AT], line[at.PARTS_AT + 1], rows)
+    rounding.write_counts(words, ints, status, line[at.PARTS_AT + 4], rows)
+    rounding.spread_out(words, ddof, score >= 0, rows)
+    if score >= 0:
+        rounding.round_scores(words, ddof, rows)
+        rounding.write_scores(words, floats, status, score, rows)
+    rounding.round_variances(words, ddof, rows)
+    rounding.write_variances(words, floats, status, out, ddof, rows)
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def _write(floats: Grid, status: Grid, out: int, i: int, value: float, null: np.uint8) -> None:
-    """Give a register its value of row i; below 0 it is none, for nobody reads it."""
-    if out >= 0:
-        floats[out, i] = value
-        status[out, i] = null
+def _is_away(words: Int64s, o: int, score: int, x: int) -> bool:
+    """Whether a z-score is asked for of a float, by its bits, that is far though the sum at o is near."""
+    return score >= 0 and x != NO_FLOAT and not near.is_near(words[o + near.PLACE] & near.BASE, x)
+
+
+@njit(nogil=True, cache=True)
+def _note_far(words: Int64s, i: int, o: int, far: int, n: int, ddof: int, x: int) -> None:
+    """Note sums, variance and z-score of row i, made by all digits."""
+    rounding.note_far_sum(words, i, o, far, n)
+    variance, score, of_score = 0.0, 0.0, WARMING
+    if n > ddof:
+        of_score = NULL_IN if x == NO_FLOAT else DOMAIN
+        high, low, unit = _far_spread(words, o, far, n)
+        if high != 0:
+            variance = spread_kernel.variance(high, low, unit, n * (n - ddof))
+        if high != 0 and x != NO_FLOAT:
+            of_score = OK
+            away, away_low, away_unit = _far_distance(words, o, far, n, x)
+            if away != 0:
+                score = spread_kernel.score(away, away_low, away_unit, high, low, unit, n, ddof)
+    rounding.note_spread(words, i, variance, score, of_score)
 
 
 @njit(nogil=True, cache=True, forceinline=True)
@@ -180,32 +192,9 @@ def _slide_products(
     words[o + BEGINS] = begin
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def _spread(words: Int64s, o: int, far: int, n: int, ddof: int, x: int) -> tuple[float, float, bool]:
-    """The variance of n values; the z-score of the float with bits x, and whether there is one."""
-    is_near = words[o + near.PLACE] < near.FAR_ONE
-    if is_near:
-        high, low, unit = near.spread(words, o, n)
-    else:
-        high, low, unit = _far_spread(words, o, far, n)
-    if high == 0:
-        return 0.0, 0.0, False
-    variance = spread_kernel.variance(high, low, unit, n * (n - ddof))
-    if x == NO_FLOAT:
-        return variance, 0.0, False
-    away, away_low, away_unit = 0, 0, 0
-    if is_near:
-        away, away_low, away_unit, is_near = near.distance(words, o, n, x)
-    if not is_near:
-        away, away_low, away_unit = _far_distance(words, o, far, n, x)
-    if away == 0:
-        return variance, 0.0, True
-    return variance, spread_kernel.score(away, away_low, away_unit, high, low, unit, n, ddof), True
-
-
 @njit(nogil=True, cache=True)
 def _far_spread(words: Int64s, o: int, far: int, n: int) -> tuple[int, int, int]:
-    """`near_kernel.spread` where something is far."""
+    """`near_kernel.spread` by all digits."""
     near.whole(words, o, far)
     near.whole_squares(words, o, far)
     of_x = digit.take(words, WHOLE, words, FIRST)
@@ -238,21 +227,6 @@ def _far_distance(words: Int64s, o: int, far: int, n: int, x: int) -> tuple[int,
 def _enter(words: Int64s, o: int, far: int, x: int, sign: int) -> None:
     words[o + COUNT] += sign
     near.add_with_square(words, o + NEAR, far, x, sign)
-
-
-@njit(nogil=True, cache=True, forceinline=True)
-def _total(
-    words: Int64s, word_floats: Float64s, o: int, far: int, count: int, low: int, mean: int
-) -> tuple[float, float, float]:
-    """The sum, what is left of it, and the mean, as `window_sum` has them."""
-    total, rest, middle = 0.0, 0.0, 0.0
-    if low >= 0 or mean >= 0:
-        total, rest = near.rounded(words, word_floats, o + NEAR, far)
-    else:
-        total = near.nearest(words, o + NEAR, far)
-    if mean >= 0 and count > 0:
-        middle = near.mean(words, o + NEAR, far, count, total, rest)
-    return total, rest, middle
 
 
 @njit(nogil=True, cache=True)

@@ -3,9 +3,10 @@
 An exact sum (`exact_kernel`, `digit_kernel`) has 72 digits, or 136, and the values of a symbol, which are of
 about one size, use three or four of them.  Words of a state hold these as one whole number: `PLACE` says what
 it counts and how much is in it, `LOW` and `HIGH` are the sum of values in units of 2**(base - UNIT), and
-`SQUARES` four words of the sum of their squares in units of the square of that.  A value whose exponent is
-not one of the `SPAN` from the base on is added to whole sums, `far`, which lie behind the words of all steps;
-a sum is that of both.
+`SQUARES` four words of the sum of their squares in units of the square of that.  The base is the exponent of
+the first value, and goes down to that of a smaller one.  A value whose exponent is not one of the `SPAN` from
+the base on, and cannot be, for a larger one is there, is added to whole sums, `far`, which lie behind the
+words of all steps; a sum is that of both.
 
 What is computed hangs on the sum, not on where it lies.  Where something is far, the whole sum is put
 together in the words before those of the first symbol.
@@ -27,32 +28,35 @@ from operators.nodes.exact_kernel import (
     LOWEST,
     MANTISSA,
     UNIT,
-    Float64s,
 )
+from operators.nodes.places import TILE
 from schemas.batch import Int64s
 
 # Where a whole sum is put together, of values and of squares, where numbers are that a kernel computes with
-# (`digit_kernel`), and where the words of symbols begin.
+# (`digit_kernel`), what is noted of a tile's rows (`round_kernel`), and where the words of symbols begin.
 WHOLE: Final = 0
 WHOLE_SQUARES: Final = EXACT_WORDS
 NUMBERS: Final = EXACT_WORDS + PRODUCT_WORDS
-STATES: Final = 8 * ((NUMBERS + 9 * ROOM + 7) // 8)
+TILES: Final = 8 * ((NUMBERS + 9 * ROOM + 7) // 8)
+STATES: Final = TILES + 15 * TILE
 
 PLACE: Final = 0
 LOW: Final = 1
 HIGH: Final = 2
 SQUARES: Final = 3
 
-# Of `PLACE`: the base, how many values other than 0 are in what is near, and how many are far away.  A sum
-# that nothing is taken away from counts neither above 1.
+# Of `PLACE`: the base, by how much the highest exponent so far is above it, how many values other than 0 are
+# in what is near, and how many are far away.  A sum that nothing is taken away from counts neither above 1.
 BASE: Final = 0x7FF
-NEAR_ONE: Final = 1 << 11
-NEAR_BITS: Final = 26
+TOP: Final = 11  # bits below
+TOP_MASK: Final = 0x3F
+NEAR_ONE: Final = 1 << 17
+NEAR_BITS: Final = 20
 FAR_ONE: Final = NEAR_ONE << NEAR_BITS
 NEARS: Final = FAR_ONE - NEAR_ONE
 
-SPAN: Final = 48  # exponents: a value has 100 bits at most; two words hold 2**27, four that many squares
-BELOW: Final = 24  # of these, below the first value
+SPAN: Final = 54  # exponents: a value has 106 bits at most; two words hold 2**20, four that many squares
+MARGIN: Final = 4  # exponents by which the base goes below a value, where it can
 ALMOST_FULL: Final = 1 << 61  # of the higher word
 
 
@@ -71,7 +75,7 @@ def add(words: Int64s, o: int, far: int, bits: int, sign: int) -> None:
     exponent, mantissa = parts_of(bits)
     if mantissa == 0:
         return
-    shift = _count(words, o, exponent, sign)
+    shift = _count(words, o, exponent, sign, False)
     if 0 <= shift < SPAN:
         x, x_high = wide.shifted(mantissa, shift)
         _add_near(words, o, x, x_high, bits, sign)
@@ -85,7 +89,7 @@ def add_with_square(words: Int64s, o: int, far: int, bits: int, sign: int) -> No
     exponent, mantissa = parts_of(bits)
     if mantissa == 0:
         return
-    shift = _count(words, o, exponent, sign)
+    shift = _count(words, o, exponent, sign, True)
     if 0 <= shift < SPAN:
         x, x_high = wide.shifted(mantissa, shift)
         _add_near(words, o, x, x_high, bits, sign)
@@ -99,17 +103,53 @@ def add_with_square(words: Int64s, o: int, far: int, bits: int, sign: int) -> No
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def _count(words: Int64s, o: int, exponent: int, sign: int) -> int:
+def _count(words: Int64s, o: int, exponent: int, sign: int, squares: bool) -> int:
     """Count a value that comes, or with `sign` -1 goes; returns its exponent from the base on.
 
-    It is near where that is one of `SPAN`.  A sum that has nothing begins below its first value.
+    It is near where that is one of `SPAN`.
     """
     place = words[o + PLACE]
     if place < NEAR_ONE:
-        place = max(exponent - BELOW, 0)
+        place = words[o + PLACE] = exponent
     shift = exponent - (place & BASE)
+    if sign > 0 and not 0 <= shift <= (place >> TOP) & TOP_MASK:
+        shift = _make_near(words, o, exponent, squares)
+        place = words[o + PLACE]
     words[o + PLACE] = place + sign * (NEAR_ONE if 0 <= shift < SPAN else FAR_ONE)
     return int(shift)
+
+
+@njit(nogil=True, cache=True)
+def _make_near(words: Int64s, o: int, exponent: int, squares: bool) -> int:
+    """Make a value near if it can be, above the others or below; returns its exponent from the base on.
+
+    What is near stays so, and what is far: the base goes down alone, and the highest exponent up.
+    """
+    place = words[o + PLACE]
+    base, top = place & BASE, (place >> TOP) & TOP_MASK
+    shift = exponent - base
+    if shift >= 0:
+        if shift < SPAN:
+            words[o + PLACE] = place + ((shift - top) << TOP)
+        return int(shift)
+    down = min(MARGIN - shift, base, SPAN - 1 - top)
+    limit = ALMOST_FULL >> max(down, 0)  # a sum that may never end may have no room
+    if down < -shift or not -limit <= words[o + HIGH] < limit:
+        return int(shift)
+    _move_up(words, o + LOW, 2, down)
+    if squares:
+        for _ in range(2):
+            _move_up(words, o + SQUARES, 4, down)
+    words[o + PLACE] = place - down + (down << TOP)
+    return int(shift + down)
+
+
+@njit(nogil=True, cache=True)
+def _move_up(words: Int64s, o: int, count: int, bits: int) -> None:
+    """Multiply a number of `count` words by 2**bits, 0 < bits < 64."""
+    for k in range(o + count - 1, o, -1):
+        words[k] = (words[k] << bits) | ((words[k - 1] >> (64 - bits)) & ((1 << bits) - 1))
+    words[o] <<= bits
 
 
 @njit(nogil=True, cache=True, forceinline=True)
@@ -122,18 +162,17 @@ def _add_near(words: Int64s, o: int, x: int, x_high: int, bits: int, sign: int) 
 def count_one(words: Int64s, o: int) -> None:
     """Count of each kind no more than one value: of a sum that may never end."""
     place = words[o + PLACE]
-    words[o + PLACE] = (
-        (place & BASE) | (NEAR_ONE if place & NEARS != 0 else 0) | (FAR_ONE if place >= FAR_ONE else 0)
-    )
+    near_one = NEAR_ONE if place & NEARS != 0 else 0
+    words[o + PLACE] = (place & (NEAR_ONE - 1)) | near_one | (FAR_ONE if place >= FAR_ONE else 0)
 
 
 @njit(nogil=True, cache=True)
 def settle(words: Int64s, o: int, far: int) -> None:
-    """Make room for 2**26 values more in a sum that may never end: one almost full is far from here on."""
+    """Make room for 2**20 values more in a sum that may never end: one almost full is far from here on."""
     if not -ALMOST_FULL <= words[o + HIGH] < ALMOST_FULL:
         _add_digits(words, o + LOW, 2, words[o + PLACE] & BASE, far)
         words[o + LOW] = words[o + HIGH] = 0
-        words[o + PLACE] = (words[o + PLACE] & BASE) | FAR_ONE
+        words[o + PLACE] = (words[o + PLACE] & (NEAR_ONE - 1)) | FAR_ONE
     if words[o + PLACE] >= FAR_ONE and words[far + HIGHEST] != 0:
         exact.settle(words, far)
 
@@ -190,10 +229,16 @@ def whole_squares(words: Int64s, o: int, far: int) -> None:
 
 
 @njit(nogil=True, cache=True, forceinline=True)
+def unit_of(base: int, power: int) -> int:
+    """The power of 2 that the higher word of a sum counts once `wide_kernel.normal` has moved it."""
+    return base + 64 - power - UNIT
+
+
+@njit(nogil=True, cache=True, forceinline=True)
 def _highest(words: Int64s, o: int) -> tuple[int, int, int]:
     """What is near of a sum of values as `exact_kernel.split` takes it: two words, and a power of 2."""
     low, high, power = wide.normal(words[o + LOW], words[o + HIGH])
-    return high, low, (words[o + PLACE] & BASE) + 64 - power - UNIT
+    return high, low, unit_of(words[o + PLACE] & BASE, power)
 
 
 @njit(nogil=True, cache=True, forceinline=True)
@@ -206,38 +251,35 @@ def nearest(words: Int64s, o: int, far: int) -> float:
     return exact.rounded_words(high, low, unit)
 
 
-@njit(nogil=True, cache=True, forceinline=True)
-def rounded(words: Int64s, floats: Float64s, o: int, far: int) -> tuple[float, float]:
-    """A sum of values rounded, and what is left of it, rounded: `exact_kernel.rounded`."""
-    if words[o + PLACE] < FAR_ONE:
-        high, low, unit = _highest(words, o)
-        total, rest = exact.split(high, low, unit, False)
-        return total, rest
+@njit(nogil=True, cache=True)
+def far_sums(words: Int64s, o: int, far: int, n: int) -> tuple[float, float, float]:
+    """A sum rounded by all digits, what is left of it, and the sum by n, rounded once; 0 where n is 0."""
     whole(words, o, far)
-    total, rest = exact.rounded(words, floats, WHOLE)
-    return total, rest
+    total, rest = exact.rounded(words, WHOLE)
+    if n == 0:
+        return total, rest, 0.0
+    return total, rest, exact.quotient(words, WHOLE, n, total, rest)
 
 
 @njit(nogil=True, cache=True)
-def mean(words: Int64s, o: int, far: int, n: int, total: float, rest: float) -> float:
-    """A sum of values by n, rounded once, given what `rounded` says of it."""
-    value, sure = exact.quick_quotient(n, total, rest)
-    if sure:
-        return float(value)
-    whole(words, o, far)
+def divided(words: Int64s, low: int, high: int, base: int, n: int) -> float:
+    """A sum of two words, not 0, by n, rounded once."""
+    words[NUMBERS], words[NUMBERS + 1] = low, high
+    exact.clear(words, WHOLE)
+    _add_digits(words, NUMBERS, 2, base, WHOLE)
     return float(exact.divided(words, WHOLE, n))
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def spread(words: Int64s, o: int, n: int) -> tuple[int, int, int]:
-    """n * Sxx - Sx * Sx of sums of which nothing is far: its 127 highest bits in two words, and their unit.
+def spread(
+    n: int, low: int, high: int, w0: int, w1: int, w2: int, w3: int, base: int
+) -> tuple[int, int, int]:
+    """n * Sxx - Sx * Sx of a sum of two words and of squares, four: its 127 highest bits in two words, and
+    their unit.
 
     The first word counts units of 2**unit; 0 for a difference of 0.
     """
-    q = o + SQUARES
-    w0, w1, w2, w3 = wide.spread(
-        n, words[o + LOW], words[o + HIGH], words[q], words[q + 1], words[q + 2], words[q + 3]
-    )
+    w0, w1, w2, w3 = wide.spread(n, low, high, w0, w1, w2, w3)
     place = 3
     if w3 == 0:
         w3, w2, w1, w0, place = w2, w1, w0, 0, 2
@@ -247,23 +289,24 @@ def spread(words: Int64s, o: int, n: int) -> tuple[int, int, int]:
                 w3, w2, place = w2, 0, 0
                 if w3 == 0:
                     return 0, 0, 0
-    high, low, zeros = wide.top(w1, w2, w3)
-    return high, low, 64 * place - zeros + 1 + 2 * (words[o + PLACE] & BASE) - PRODUCT_UNIT
+    upper, lower, zeros = wide.top(w1, w2, w3)
+    return upper, lower, 64 * place - zeros + 1 + 2 * base - PRODUCT_UNIT
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def distance(words: Int64s, o: int, n: int, bits: int) -> tuple[int, int, int, bool]:
-    """n * x - Sx of the float with these bits, as `exact_kernel.split` takes it, where nothing is far.
-
-    And whether x, too, is near: else all digits are needed.
-    """
+def is_near(base: int, bits: int) -> bool:
+    """Whether the float with these bits is near, for sums with this base."""
     exponent, mantissa = parts_of(bits)
-    base = words[o + PLACE] & BASE
+    return mantissa == 0 or 0 <= exponent - base < SPAN
+
+
+@njit(nogil=True, cache=True, forceinline=True)
+def distance(n: int, low: int, high: int, base: int, bits: int) -> tuple[int, int, int]:
+    """n * x - Sx, of the float x with these bits, which is near, as `exact_kernel.split` takes it."""
+    exponent, mantissa = parts_of(bits)
     shift = exponent - base if mantissa != 0 else 0
-    if not 0 <= shift < SPAN:
-        return 0, 0, 0, False
     x, x_high = wide.shifted(mantissa, shift)
     x, x_high = wide.two_sum(0, 0, x, x_high, -1 if bits < 0 else 1)
-    low, high = wide.distance(n, x, x_high, words[o + LOW], words[o + HIGH])
+    low, high = wide.distance(n, x, x_high, low, high)
     low, high, power = wide.normal(low, high)
-    return high, low, base + 64 - power - UNIT, True
+    return high, low, unit_of(base, power)

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+TILE: Final = 256  # rows: registers stay in the processor's cache; each tile begins with a byte of bitmaps
+
 # Rows of the array `places` (int64, by row of the tile): which symbol, when, in which session; then, written
 # by `enter`, the number of the row among those of its symbol, that of the first one of its session, and
 # where it is kept: its slot, and where the ring begins and how many rows it has room for less 1.

@@ -74,7 +74,7 @@ def session_sum(
                 _add(words, word_floats, o + SUM, floats[x, i])
                 _count(words, o)
             if mean >= 0 and words[o + COUNT] > 0:
-                middle = exact.mean(words, word_floats, o + SUM, words[o + COUNT])
+                middle = exact.mean(words, o + SUM, words[o + COUNT])
                 of_mean = OK if abs(middle) <= FLOAT_MAX else DOMAIN
         _put(line, i, o, floats, status, places, words, word_floats, middle, of_mean)
 
@@ -173,7 +173,7 @@ def _put(
         null = of_mean = NULL_IN if places[at.GROUP, i] < 0 else WARMING
     else:
         if low >= 0:
-            total, rest = exact.rounded(words, word_floats, o + SUM)
+            total, rest = exact.rounded(words, o + SUM)
         else:
             total = exact.nearest(words, o + SUM)
         null = OK if abs(total) <= FLOAT_MAX and words[o + TOO_LARGE] == 0 else DOMAIN

@@ -87,9 +87,7 @@ def look_back(
         elif opcode == op.WINDOW_COUNT:
             sum_kernel.window_count(line, ints, status, places, kept_status, kept_time, words, rows)
         else:
-            sum_kernel.window_sum(
-                line, floats, ints, status, places, kept, kept_time, words, word_floats, rows
-            )
+            sum_kernel.window_sum(line, floats, ints, status, places, kept, kept_time, words, rows)
 
 
 @njit(nogil=True, cache=True)
@@ -141,11 +139,10 @@ def squares(
     """Variances over windows, and what goes with them."""
     floats, ints, status = lend(floats), lend(ints), lend(status)
     places, kept, kept_time = lend(places), lend(kept), lend(kept_time)
-    words, word_floats = lend(words), lend(word_floats)
+    words = lend(words)
     for k in range(program.shape[0]):
-        moment_kernel.window_squares(
-            lend(program[k]), floats, ints, status, places, kept, kept_time, words, word_floats, rows
-        )
+        line = lend(program[k])
+        moment_kernel.window_squares(line, floats, ints, status, places, kept, kept_time, words, rows)
 
 
 @njit(nogil=True, cache=True)

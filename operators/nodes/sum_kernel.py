@@ -11,9 +11,9 @@ from numba import njit
 from operators.formula.history import NEAR_WORDS
 from operators.nodes import near_kernel as near
 from operators.nodes import places as at
-from operators.nodes.exact_kernel import FLOAT_MAX, Float64s
+from operators.nodes import round_kernel as rounding
 from operators.nodes.history_kernel import NO_FLOAT
-from operators.nodes.row_kernel import DOMAIN, NULL_IN, OK, WARMING, Grid
+from operators.nodes.row_kernel import NULL_IN, OK, WARMING, Grid
 from schemas.batch import Int64s
 
 BEGINS: Final = 0
@@ -123,7 +123,6 @@ def window_sum(
     kept: Grid,
     kept_time: Int64s,
     words: Int64s,
-    word_floats: Float64s,
     rows: int,
 ) -> None:
     """(x, window) -> the exact sum of its values, rounded; parts: what is left of it, the mean, a count.
@@ -135,35 +134,19 @@ def window_sum(
     window_rows, ns = ints[line[at.OPERANDS + 1], 0], ints[line[at.OPERANDS + 2], 0]
     reset, most = ints[line[at.OPERANDS + 3], 0], ints[line[at.OPERANDS + 4], 0]
     c, base, stride = line[at.KEPT], line[at.BASE], line[at.STRIDE]
-    low, mean, count = line[at.PARTS_AT], line[at.PARTS_AT + 1], line[at.PARTS_AT + 4]
     for i in range(rows):
         g = places[at.GROUP, i]
-        null, total, rest, middle = NULL_IN, 0.0, 0.0, 0.0
-        of_count, known = NULL_IN, 0
-        if g >= 0:
-            of_count = null = WARMING
-            if reset == 0 or places[at.SESSION, i] >= 0:
-                o, far = base + g * stride, line[at.FAR] + g * stride
-                _slide(i, o, far, c, window_rows, ns, reset, most, places, kept, kept_time, words)
-                if low >= 0 or mean >= 0:
-                    total, rest = near.rounded(words, word_floats, o + SUM, far)
-                else:
-                    total = near.nearest(words, o + SUM, far)
-                if mean >= 0 and words[o + COUNT] > 0:
-                    middle = near.mean(words, o + SUM, far, words[o + COUNT], total, rest)
-                null = OK if abs(total) <= FLOAT_MAX else DOMAIN
-                of_count, known = OK, words[o + COUNT]
-        floats[out, i] = total
-        status[out, i] = null
-        if low >= 0:
-            floats[low, i] = rest
-            status[low, i] = null
-        if mean >= 0:
-            floats[mean, i] = middle
-            status[mean, i] = null
-        if count >= 0:
-            ints[count, i] = known
-            status[count, i] = of_count
+        if g < 0:
+            rounding.note_nothing(words, i, NULL_IN)
+        elif reset != 0 and places[at.SESSION, i] < 0:
+            rounding.note_nothing(words, i, WARMING)
+        else:
+            o, far = base + g * stride, line[at.FAR] + g * stride
+            _slide(i, o, far, c, window_rows, ns, reset, most, places, kept, kept_time, words)
+            rounding.note_sum(words, i, o + SUM, far, words[o + COUNT])
+    rounding.round_sums(words, rows)
+    rounding.write_sums(words, floats, status, out, line[at.PARTS_AT], line[at.PARTS_AT + 1], rows)
+    rounding.write_counts(words, ints, status, line[at.PARTS_AT + 4], rows)
 
 
 @njit(nogil=True, cache=True, forceinline=True)

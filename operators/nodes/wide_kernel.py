@@ -180,9 +180,14 @@ def _normal(target: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> 
         _zeros(builder, upper),
     )
     power = builder.sub(zeros, _I64(1))
-    number = _wide(builder, (low, high), _I128)
-    number = builder.shl(number, builder.zext(power, _I128))
-    return _give(target, builder, signature, number, 2, power)
+    # Word by word, so that a loop does it to several numbers at once.
+    kept = builder.and_(power, _I64(WORD - 1))
+    moved = builder.shl(low, kept)
+    over = builder.lshr(builder.lshr(low, _I64(1)), builder.xor(kept, _I64(WORD - 1)))
+    is_far = builder.icmp_signed(">=", power, _I64(WORD))
+    high = builder.select(is_far, moved, builder.or_(builder.shl(high, kept), over))
+    low = builder.select(is_far, _I64(0), moved)
+    return target.make_tuple(builder, signature.return_type, [low, high, power])
 
 
 def _top(target: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:

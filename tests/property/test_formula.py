@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.formula.functions.table import FUNCTIONS
-from operators.nodes.evaluate_kernel import TILE
 from operators.nodes.formula import FormulaNode, Nulls
+from operators.nodes.places import TILE
 from operators.sealed import Sealed
 from tests.oracles.formula import Null, Value
 from tests.property.formula_cases import (

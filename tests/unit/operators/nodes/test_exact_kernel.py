@@ -41,7 +41,7 @@ class Sum:
 
     def rounded(self) -> tuple[float, float]:
         with np.errstate(all="ignore"):
-            total, rest = exact.rounded(self.words, self.floats, 3)
+            total, rest = exact.rounded(self.words, 3)
         return float(total), float(rest)
 
     def nearest(self) -> float:
@@ -50,7 +50,7 @@ class Sum:
 
     def mean(self, count: int) -> float:
         with np.errstate(all="ignore"):
-            return float(exact.mean(self.words, self.floats, 3, count))
+            return float(exact.mean(self.words, 3, count))
 
 
 def nearest(value: Fraction) -> float:

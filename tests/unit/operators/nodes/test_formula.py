@@ -11,8 +11,9 @@ import pytest
 
 from operators.formula.features import read_features, root_source
 from operators.node import Context, NodeStateError
-from operators.nodes.evaluate_kernel import TILE, compute
+from operators.nodes.evaluate_kernel import compute
 from operators.nodes.formula import FormulaNode, Nulls
+from operators.nodes.places import TILE
 from operators.nodes.run_kernel import run_program
 from operators.sealed import Sealed
 from schemas.reasons import REASONS

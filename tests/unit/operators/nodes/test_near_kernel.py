@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from random import Random
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from operators.formula.history import EXACT_WORDS, NEAR_SQUARES_WORDS, NEAR_WORD
 from operators.nodes import digit_kernel as digit
 from operators.nodes import exact_kernel as exact
 from operators.nodes import near_kernel as near
+from operators.nodes import round_kernel as rounding
 from operators.nodes import wide_kernel as wide
 from operators.nodes.near_kernel import FAR_ONE, NEAR_ONE, STATES, WHOLE, WHOLE_SQUARES
+from operators.nodes.row_kernel import WARMING
 
 # A sum of values, and beside it one that has their squares, too.
 PLAIN = STATES
@@ -48,19 +51,25 @@ class Sums:
         """Whether anything of the sums is far."""
         return bool(self.words[SQUARED] >= FAR_ONE)
 
+    def rounded(self, o: int, far: int, n: int) -> tuple[float, float, float]:
+        """The sum at o rounded, what is left of it, and the sum by n, as of a row of a tile."""
+        rounding.note_sum(self.words, 1, o, far, n)
+        rounding.note_nothing(self.words, 0, WARMING)
+        rounding.round_sums(self.words, 2)
+        total, rest, mean = self.floats[[rounding.TOTAL + 1, rounding.REST + 1, rounding.MEAN + 1]].tolist()
+        return total, rest, mean
+
     def require_equal(self) -> None:
         """Whatever is asked of both has the same bits."""
         for o, far in ((PLAIN, FAR_PLAIN), (SQUARED, FAR)):
-            total, rest = near.rounded(self.words, self.floats, o, far)
+            total, rest, mean = self.rounded(o, far, 7)
             assert near.nearest(self.words, o, far) == total
             near.whole(self.words, o, far)
             assert number(self.words, WHOLE) == number(self.whole, 0)
             assert total == exact.nearest(self.whole.copy(), 0)
-            assert (total, rest) == exact.rounded(self.whole, self.whole.view(np.float64), 0)
+            assert (total, rest) == exact.rounded(self.whole, 0)
             if math.isfinite(total):
-                assert near.mean(self.words, o, far, 7, total, rest) == exact.quotient(
-                    self.whole, 0, 7, total, rest
-                )
+                assert mean == exact.quotient(self.whole, 0, 7, total, rest)
         near.whole_squares(self.words, SQUARED, FAR)
         assert number(self.words, WHOLE_SQUARES) == number(self.whole, WORDS)
 
@@ -117,26 +126,29 @@ def test_differences_of_sums_have_every_bit(values: list[float], x: float) -> No
     assert not sums.is_far()
     exactly = [Fraction(value) for value in values]
     spread = (n * sum(one * one for one in exactly) - sum(exactly) ** 2) * 2**digit.PRODUCT_UNIT
-    high, low, unit = near.spread(sums.words, SQUARED, n)
+    low, high, *squares = sums.words[SQUARED + near.LOW : SQUARED + NEAR_SQUARES_WORDS].tolist()
+    base = int(sums.words[SQUARED]) & near.BASE
+    upper, lower, unit = near.spread(n, low, high, *squares, base)
     assert spread.denominator == 1
     if spread == 0:
-        assert high == 0
+        assert upper == 0
     else:
         bits, power = highest(int(spread))
-        assert (wide.integer((low, high)), unit - 64 + digit.PRODUCT_UNIT) == (bits, power)
+        assert (wide.integer((lower, upper)), unit - 64 + digit.PRODUCT_UNIT) == (bits, power)
     (of_x,) = np.array([x]).view(np.int64)
-    away, rest, away_unit, is_near = near.distance(sums.words, SQUARED, n, of_x)
-    if is_near:
+    if near.is_near(base, of_x):
+        away, rest, away_unit = near.distance(n, low, high, base, of_x)
         exact_away = n * Fraction(x) - sum(exactly)
         assert Fraction(wide.integer((rest, away))) * Fraction(2) ** (int(away_unit) - 64) == exact_away
     else:
-        assert not any(values) or not 1e-4 < abs(x) < 1e8
+        assert not any(values) or not 200.0 < abs(x) < 1e15
 
 
 def test_values_like_one_another_are_near_and_others_are_far() -> None:
     sums = Sums()
-    sums.enter([100.01, 99.99, 1e-5, 1e8], 1)
+    sums.enter([100.01, 99.99, 1e-5, 1e8, 2e-8], 1)
     assert not sums.is_far()
+    sums.require_equal()
     sums.enter([1e-30, 1e30], 1)
     assert sums.is_far()
     sums.require_equal()
@@ -151,7 +163,7 @@ def test_a_sum_that_is_almost_full_goes_far_and_is_the_same_number(
     near.count_one(sums.words, PLAIN)
     near.settle(sums.words, PLAIN, FAR_PLAIN)
     assert near.nearest(sums.words, PLAIN, FAR_PLAIN) == math.fsum(values)
-    full = 2.0**23  # of the first value: 2**26 of them would be too much
+    full = 2.0**50  # of the first value: 2**26 of them would be too much
     sums = Sums()
     sums.enter([1.0], 1)
     sums.words[PLAIN + near.HIGH] = near.ALMOST_FULL
@@ -160,5 +172,27 @@ def test_a_sum_that_is_almost_full_goes_far_and_is_the_same_number(
     assert sums.words[PLAIN] >= FAR_ONE
     assert not sums.words[PLAIN + 1 : PLAIN + 3].any()
     near.add(sums.words, PLAIN, FAR_PLAIN, int(np.float64(full).view(np.int64)), 1)
-    expected = Fraction(before) * Fraction(2) ** (1023 - near.BELOW - exact.UNIT) + Fraction(full)
+    expected = Fraction(before) * Fraction(2) ** (1023 - exact.UNIT) + Fraction(full)
     assert Fraction(near.nearest(sums.words, PLAIN, FAR_PLAIN)) == Fraction(float(expected))
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=30), st.randoms(use_true_random=False))
+def test_what_came_near_goes_as_it_came(exponents: list[int], random: Random) -> None:
+    sums, values = Sums(), [math.ldexp(1.0 + random.random(), -one) for one in exponents]
+    sums.enter(values, 1)
+    sums.require_equal()
+    assert sums.is_far() == (max(exponents) - min(exponents) >= near.SPAN)
+    random.shuffle(values)
+    while values:
+        sums.enter([values.pop()], -1)
+        sums.require_equal()
+    assert not sums.words[[PLAIN + near.LOW, PLAIN + near.HIGH]].any()
+
+
+def test_a_sum_without_room_keeps_its_base_and_a_smaller_value_goes_far() -> None:
+    sums = Sums()
+    sums.enter([1.0], 1)
+    sums.words[PLAIN + near.HIGH] = near.ALMOST_FULL - 1
+    near.add(sums.words, PLAIN, FAR_PLAIN, int(np.float64(2.0**-40).view(np.int64)), 1)
+    assert sums.words[PLAIN] >= FAR_ONE
+    assert sums.words[PLAIN + near.HIGH] == near.ALMOST_FULL - 1
