@@ -11,6 +11,7 @@ of the sum of squares, three of the row's own value; then the results, a total, 
 
 from typing import Final
 
+import numpy as np
 from numba import njit
 
 from operators.nodes import near_kernel as near
@@ -49,7 +50,7 @@ DOUBT: Final = 1 << 9  # its mean is next to the middle of two floats
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def note_nothing(words: Int64s, i: int, null: int) -> None:
+def note_nothing(words: Int64s, i: int, null: np.uint8) -> None:
     """Row i has no window, for this reason."""
     words[FLAG + i], words[COUNT + i] = null, 0
     words[LOW + i], words[HIGH + i], words[BASE + i] = 0, 0, 0
@@ -140,7 +141,7 @@ def note_squares(words: Int64s, i: int, o: int, x: int) -> None:
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def note_spread(words: Int64s, i: int, variance: float, score: float, of_score: int) -> None:
+def note_spread(words: Int64s, i: int, variance: float, score: float, of_score: np.uint8) -> None:
     """Note what was made of squares: a variance, a z-score, and why there is none."""
     words[SPREAD + i], words[AWAY + i], words[OF_SCORE + i] = bits_of(variance), bits_of(score), of_score
 

@@ -65,5 +65,5 @@ def hints(stateful: Sequence[tuple[Lines, Stateful]]) -> Grid:
     for place, kind in sorted(kinds.items()):
         if kind != PLAIN or place // LINE_WORDS not in {other // LINE_WORDS for other in near}:
             near[place] = kind
-    found = sorted(near.items(), key=lambda hint: (hint[1] != BEGINS, hint[0]))
-    return np.array(found, np.int64).reshape(-1, 2)
+    in_order = sorted(near.items(), key=lambda hint: (hint[1] != BEGINS, hint[0]))
+    return np.array(in_order, np.int64).reshape(-1, 2)
