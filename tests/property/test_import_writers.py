@@ -1,6 +1,7 @@
 """Files of every common writer, in each type it writes: values are kept, or the column is refused by name."""
 
 import datetime as dt
+import os
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
@@ -26,6 +27,10 @@ from schemas.stream import Stream
 from tests.stage.days import DATE, NOON_NS, rows_of
 from topics.avro.encode import RowEncoder
 from topics.registry.folder import FileRegistry
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="rows are encoded by instructions that are compiled"
+)
 
 Write = Callable[[Path, list[Any]], None]
 

@@ -55,7 +55,8 @@ class Sums:
         """The sum at o rounded, what is left of it, and the sum by n, as of a row of a tile."""
         rounding.note_sum(self.words, 1, o, far, n)
         rounding.note_nothing(self.words, 0, WARMING)
-        rounding.round_sums(self.words, 2)
+        with np.errstate(all="ignore"):  # in plain Python numpy warns
+            rounding.round_sums(self.words, 2)
         total, rest, mean = self.floats[[rounding.TOTAL + 1, rounding.REST + 1, rounding.MEAN + 1]].tolist()
         return total, rest, mean
 
