@@ -9,9 +9,8 @@ from operators.bars import words as at
 from operators.bars.close_kernel import bars_until, close, lent_room, lent_state, pass_until
 from operators.bars.compiled import inlined, kernel
 from operators.bars.words import Closed, Rule, State, Trades
-from operators.nodes.ahead_kernel import ask
+from operators.nodes.ahead_kernel import LINE_WORDS, ask
 from operators.nodes.lent_kernel import lend
-from operators.nodes.state_words import LINE_WORDS
 from schemas.batch import Int64s
 
 AHEAD: Final = 4  # rows

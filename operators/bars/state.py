@@ -12,8 +12,8 @@ from operators.bars.held_kernel import put_down, settle
 from operators.bars.words import HELD, Rule, State
 from operators.node import NodeStateError
 from operators.nodes import exact_kernel as exact
+from operators.nodes.ahead_kernel import LINE_WORDS
 from operators.nodes.history import aligned
-from operators.nodes.state_words import LINE_WORDS
 from operators.rows.groups import Groups
 from operators.sealed import Entries, Snapshot
 from schemas.batch import Int64s

@@ -22,6 +22,8 @@ PLAIN: Final = 0
 BEGINS: Final = 1
 SUM: Final = 2
 
+LINE_WORDS: Final = 8  # of a line of the processor's cache
+
 NEAR: Final = 3  # llvm.prefetch: to every level of the cache
 DATA: Final = 1
 
@@ -112,7 +114,7 @@ def ask_on(
             if kind == BEGINS:
                 slot = start + ((words[o] + ahead) & mask)
                 ask(kept, slot * columns)
-                if ahead & 7 == 0:
+                if ahead % LINE_WORDS == 0:
                     ask(kept_status, slot * columns)
                     ask(kept_time, slot)
             elif ahead != 0:

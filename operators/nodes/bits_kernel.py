@@ -2,9 +2,9 @@
 once.
 """
 
-import struct
 from typing import Any, Final
 
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
@@ -31,12 +31,12 @@ def _to_bits(context: Any, x: Any) -> Any:
 
 def float_of(bits: int) -> float:
     """The float with these bits, an int64."""
-    return float(struct.unpack("<d", struct.pack("<q", bits))[0])
+    return float(np.int64(bits).view(np.float64))
 
 
 def bits_of(x: float) -> int:
     """The bits of a float, as an int64."""
-    return int(struct.unpack("<q", struct.pack("<d", x))[0])
+    return int(np.float64(x).view(np.int64))
 
 
 @overload(float_of)

@@ -94,7 +94,7 @@ def trade(
         exact.settle(words, o + SIGNED)
         exact.settle(words, o + CONTENT)
     filled = 0
-    while is_full(words, word_floats, o, volume):
+    while is_full(words, o, volume):
         if filled > count:  # all the list has this trade alone: more such buckets change nothing
             rest_of(words, word_floats, o, volume)
             break
@@ -116,7 +116,7 @@ def trade(
 
 
 @njit(nogil=True, cache=True)
-def is_full(words: Int64s, word_floats: Float64s, o: int, volume: float) -> bool:
+def is_full(words: Int64s, o: int, volume: float) -> bool:
     """Whether the open bucket has its volume, or more."""
     content = exact.nearest(words, o + CONTENT)
     if content != volume:

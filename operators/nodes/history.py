@@ -18,6 +18,7 @@ from operators.formula.history import STATEFUL, Stateful, Window
 from operators.formula.steps import Step
 from operators.node import NodeStateError
 from operators.nodes import places as at
+from operators.nodes.ahead_kernel import LINE_WORDS
 from operators.nodes.coming import Coming
 from operators.nodes.evaluate_kernel import Memory
 from operators.nodes.history_kernel import make_room, move_rings
@@ -25,7 +26,7 @@ from operators.nodes.near_kernel import STATES
 from operators.nodes.opcodes import family
 from operators.nodes.program import Lines, Segment
 from operators.nodes.row_kernel import Grid
-from operators.nodes.state_words import LINE_WORDS, hints, lay_words
+from operators.nodes.state_words import hints, lay_words
 from operators.rows.groups import Groups
 from operators.sealed import Entries, RowKeys, Snapshot
 from schemas.batch import Int64s

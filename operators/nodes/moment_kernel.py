@@ -70,10 +70,10 @@ def window_squares(
         n, o, far = places[at.ORDINAL, i], base + g * stride, line[at.FAR] + g * stride
         x = kept[c, places[at.SLOT, i]]
         _slide(i, o, far, c, window_rows, ns, reset, most, without, places, kept, kept_time, words)
-        rounding.note_sum(words, i, o + NEAR, far, words[o + COUNT])
         if words[o + NEAR + near.PLACE] >= near.FAR_ONE or _is_away(words, o + NEAR, score, x):
             _note_far(words, i, o + NEAR, far, words[o + COUNT], ddof, x)
         else:
+            rounding.note_sum(words, i, o + NEAR, far, words[o + COUNT])
             rounding.note_squares(words, i, o + NEAR, x)
         if without != 0 and x != NO_FLOAT and n >= words[o + BEGINS]:
             _enter(words, o, far, x, 1)

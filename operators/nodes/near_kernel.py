@@ -235,20 +235,13 @@ def unit_of(base: int, power: int) -> int:
 
 
 @njit(nogil=True, cache=True, forceinline=True)
-def _highest(words: Int64s, o: int) -> tuple[int, int, int]:
-    """What is near of a sum of values as `exact_kernel.split` takes it: two words, and a power of 2."""
-    low, high, power = wide.normal(words[o + LOW], words[o + HIGH])
-    return high, low, unit_of(words[o + PLACE] & BASE, power)
-
-
-@njit(nogil=True, cache=True, forceinline=True)
 def nearest(words: Int64s, o: int, far: int) -> float:
     """A sum of values rounded, half to even; infinite where it is too large."""
     if words[o + PLACE] >= FAR_ONE:
         whole(words, o, far)
         return float(exact.nearest(words, WHOLE))
-    high, low, unit = _highest(words, o)
-    return exact.rounded_words(high, low, unit)
+    low, high, power = wide.normal(words[o + LOW], words[o + HIGH])
+    return exact.rounded_words(high, low, unit_of(words[o + PLACE] & BASE, power))
 
 
 @njit(nogil=True, cache=True)

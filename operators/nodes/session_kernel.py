@@ -76,7 +76,7 @@ def session_sum(
             if mean >= 0 and words[o + COUNT] > 0:
                 middle = exact.mean(words, o + SUM, words[o + COUNT])
                 of_mean = OK if abs(middle) <= FLOAT_MAX else DOMAIN
-        _put(line, i, o, floats, status, places, words, word_floats, middle, of_mean)
+        _put(line, i, o, floats, status, places, words, middle, of_mean)
 
 
 @njit(nogil=True, cache=True)
@@ -118,7 +118,7 @@ def session_products(
                     middle = exact.nearest(words, o + SUM) / weight
                 defined = weight != 0.0 and abs(weight) <= FLOAT_MAX and abs(middle) <= FLOAT_MAX
                 of_mean = OK if defined and words[o + TOO_LARGE] == 0 else DOMAIN
-        _put(line, i, o, floats, status, places, words, word_floats, middle, of_mean)
+        _put(line, i, o, floats, status, places, words, middle, of_mean)
 
 
 @njit(nogil=True, cache=True)
@@ -162,7 +162,6 @@ def _put(
     status: Grid,
     places: Grid,
     words: Int64s,
-    word_floats: Float64s,
     middle: float,
     of_mean: np.uint8,
 ) -> None:

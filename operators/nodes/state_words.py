@@ -9,12 +9,11 @@ from operators.formula.history import EXACT_WORDS, Stateful
 from operators.nodes import moment_kernel, session_kernel
 from operators.nodes import opcodes as op
 from operators.nodes import places as at
-from operators.nodes.ahead_kernel import BEGINS, PLAIN, SUM
+from operators.nodes.ahead_kernel import BEGINS, LINE_WORDS, PLAIN, SUM
 from operators.nodes.near_kernel import STATES
 from operators.nodes.program import Lines
 from operators.nodes.row_kernel import Grid
 
-LINE_WORDS: Final = 8  # of a line of the processor's cache
 # By opcode: where its exact sums lie among its words.
 SUMS: Final = {
     op.WINDOW_PRODUCTS: (moment_kernel.SUM, moment_kernel.PRODUCTS),
