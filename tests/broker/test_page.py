@@ -57,7 +57,10 @@ def free_port() -> int:
 def served(run: DayRun, *options: str) -> Iterator[str]:
     """The page of a run; yields its address."""
     port = free_port()
-    with started("app", "serve", "--config", run.config, "--listen", f"127.0.0.1:{port}", *options) as page:
+    listen, runs = f"127.0.0.1:{port}", str(run.folder / "runs")  # not those that lie below `build`
+    with started(
+        "app", "serve", "--config", run.config, "--listen", listen, "--runs", runs, *options
+    ) as page:
 
         def listens() -> bool:
             assert page.poll() is None, "the page has ended"
